@@ -1,0 +1,43 @@
+//! Actions: what is guarded, the values of one call, and the one record that binds them all.
+
+mod binder;
+mod guarded;
+
+pub use binder::{Binder, Bound, BoundParam, Shown, bind};
+pub use guarded::{GuardedFn, Kind, Listed, Param, Treatment, inventory, inventory_json};
+
+use crate::digest::SchemaDigest;
+use crate::scope::Scope;
+
+/// One concrete action: scope, named parameters, resource and environment.
+///
+/// What a guard bound of one call; the policy looks at it, people see it, its record is digested.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Action {
+    /// Selects the policy.
+    pub scope: Scope,
+    /// The guarded function, by its path.
+    pub function: String,
+    /// The exact signature of the guarded function.
+    pub schema: SchemaDigest,
+    /// The parameters, in the order of the signature.
+    pub params: Vec<BoundParam>,
+    /// What the approval does not cover, by name.
+    pub not_covered: Vec<String>,
+    /// What is acted upon, in the author's words.
+    pub resource: Option<String>,
+    /// Where: `prod`, `staging`.
+    pub environment: Option<String>,
+    /// For whom, where one deployment serves several.
+    pub tenant: Option<String>,
+}
+
+impl Action {
+    /// The value of a shown parameter; redacted values are never given out.
+    #[must_use]
+    pub fn param(&self, name: &str) -> Option<&crate::canonical::Value> {
+        let found = self.params.iter().find(|param| param.name() == name)?;
+        found.shown()
+    }
+}

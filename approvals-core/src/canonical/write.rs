@@ -1,0 +1,85 @@
+//! Prints the canonical bytes.
+
+use super::Value;
+
+pub(super) fn value(out: &mut String, value_: &Value) {
+    match value_ {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Integer(number) => integer(out, *number),
+        Value::Float(number) => float(out, *number),
+        Value::Text(string) => text(out, string),
+        Value::List(items) => {
+            out.push('[');
+            for (place, item) in items.iter().enumerate() {
+                if place > 0 {
+                    out.push(',');
+                }
+                value(out, item);
+            }
+            out.push(']');
+        }
+        Value::Record(record) => {
+            out.push('{');
+            for (place, (name, member)) in record.iter().enumerate() {
+                if place > 0 {
+                    out.push(',');
+                }
+                text(out, name);
+                out.push(':');
+                value(out, member);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn integer(out: &mut String, number: i128) {
+    use std::fmt::Write;
+    // Formatting a 64-bit number is much cheaper, and nearly all are.
+    let _ = match i64::try_from(number) {
+        Ok(small) => write!(out, "{small}"),
+        Err(_) => write!(out, "{number}"),
+    };
+}
+
+fn float(out: &mut String, number: f64) {
+    // The shortest text that reads back as the same number, as ECMAScript and RFC 8785 print it.
+    let mut buffer = ryu_js::Buffer::new();
+    let shortest = buffer.format_finite(number);
+    if number == 0.0 && number.is_sign_negative() {
+        out.push('-');
+    }
+    out.push_str(shortest);
+    if !shortest.contains(['.', 'e']) {
+        out.push_str(".0");
+    }
+}
+
+fn text(out: &mut String, text: &str) {
+    use std::fmt::Write;
+    out.push('"');
+    let mut plain_from = 0;
+    for (place, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(text.get(plain_from..place).unwrap_or_default());
+        plain_from = place + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            0x08 => out.push_str("\\b"),
+            0x09 => out.push_str("\\t"),
+            0x0a => out.push_str("\\n"),
+            0x0c => out.push_str("\\f"),
+            0x0d => out.push_str("\\r"),
+            control => {
+                let _ = write!(out, "\\u{control:04x}");
+            }
+        }
+    }
+    out.push_str(text.get(plain_from..).unwrap_or_default());
+    out.push('"');
+}

@@ -1,0 +1,196 @@
+//! Cards: one request, ready to be drawn by any channel.
+//!
+//! Facts come from the action's record and from nowhere else; what the agent says stands apart.
+//! A card can only be made from values that open the record's own commitments, so that what is
+//! shown is what is digested.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::canonical::Value;
+use crate::clock::Timestamp;
+use crate::digest::{ActionDigest, Commitment, PolicyDigest};
+use crate::error::{ApprovalError, Code};
+use crate::id::{PersonId, RequestId};
+use crate::lifecycle::{Phase, RequestState};
+use crate::request::{Progress, Status};
+use crate::review::Vote;
+use crate::sealed::{ActionRecord, Disclosure};
+use crate::text::{Untrusted, Warning};
+
+/// One request, whole.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Card {
+    /// The request.
+    pub request: RequestId,
+    /// Where it stands.
+    pub status: Status,
+    /// The record of what is asked.
+    pub action: ActionRecord,
+    /// What binds it.
+    pub digest: ActionDigest,
+    /// The policy it was asked under.
+    pub policy: PolicyDigest,
+    /// The parameters, in the order of the signature.
+    pub params: Vec<Fact>,
+    /// What is acted upon.
+    pub resource: Option<Untrusted>,
+    /// The author's words around the arguments.
+    pub reason: Option<Untrusted>,
+    /// The agent's own words: its claim, unverified.
+    pub rationale: Option<Untrusted>,
+    /// When it was asked.
+    pub created_at: Timestamp,
+    /// Until when people may decide.
+    pub expires_at: Timestamp,
+    /// Until when it may be used, once approved.
+    pub approved_until: Option<Timestamp>,
+    /// Who has approved so far.
+    pub progress: Vec<Progress>,
+    /// Every vote that counts.
+    pub votes: Vec<(PersonId, Vote)>,
+    /// Why it was denied, in that person's words.
+    pub denial: Option<Untrusted>,
+}
+
+/// One named value.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Fact {
+    /// Its name.
+    pub name: String,
+    /// Its canonical text; none when it is redacted.
+    pub value: Option<Untrusted>,
+}
+
+impl Card {
+    /// The card of a request.
+    ///
+    /// # Errors
+    /// `Unrenderable` when a value is missing or is not the one that was bound: nobody may decide
+    /// on what cannot be shown whole.
+    pub fn of(state: &RequestState, disclosures: &[Disclosure]) -> Result<Self, ApprovalError> {
+        let opened: BTreeMap<&Commitment, Value> =
+            disclosures.iter().filter_map(|d| Some((&d.commitment, d.open()?.2))).collect();
+        let action = state.action();
+        let open = |name: &str, commitment: &Commitment| opened.get(commitment).ok_or_else(|| missing(state.id(), name));
+        let words = |name: &str, commitment: &Option<Commitment>| match commitment {
+            None => Ok(None),
+            Some(commitment) => open(name, commitment).map(|value| value.as_text().map(Untrusted::new)),
+        };
+        let mut params = Vec::with_capacity(action.params.len());
+        for param in &action.params {
+            let value = if param.redacted { None } else { Some(Untrusted::new(&text(open(&param.name, &param.sd)?))) };
+            params.push(Fact { name: param.name.clone(), value });
+        }
+        let denial = match state.phase() {
+            Phase::Denied { reason, .. } => words("denial", reason).unwrap_or_default(),
+            _ => None,
+        };
+        Ok(Self {
+            request: state.id(),
+            status: state.status(),
+            action: action.clone(),
+            digest: state.digest(),
+            policy: state.policy().digest,
+            params,
+            resource: words("resource", &action.resource)?,
+            reason: words("reason", &action.reason)?,
+            rationale: words("rationale", &action.rationale)?,
+            created_at: state.created_at(),
+            expires_at: state.expires_at(),
+            approved_until: match state.phase() {
+                Phase::Approved { until, .. } => Some(*until),
+                _ => None,
+            },
+            progress: state.progress(),
+            votes: state.reviews().iter().map(|review| (review.person.clone(), review.vote)).collect(),
+            denial,
+        })
+    }
+
+    /// What is odd about the texts an agent could influence.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<(String, Warning)> {
+        let facts = self.params.iter().filter_map(|fact| Some((fact.name.as_str(), fact.value.as_ref()?)));
+        let words = [("resource", &self.resource), ("reason", &self.reason), ("rationale", &self.rationale)];
+        let words = words.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
+        facts.chain(words).flat_map(|(name, text)| text.warnings().into_iter().map(move |warning| (name.to_owned(), warning))).collect()
+    }
+
+    /// The card for a terminal: every character that a terminal could act on is written out.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut out = String::new();
+        let mut line = |name: &str, value: &str| {
+            let _ = writeln!(out, "  {name:<13} {value}");
+        };
+        line("what", &format!("{}  ({})", self.action.scope, Untrusted::new(&self.action.function)));
+        for fact in &self.params {
+            let value = fact.value.as_ref().map_or_else(|| "[redacted]".to_owned(), Untrusted::to_string);
+            line("", &format!("{} = {value}", fact.name));
+        }
+        if !self.action.not_covered.is_empty() {
+            line("NOT COVERED", &self.action.not_covered.join(", "));
+        }
+        for (name, words) in [("on", &self.resource), ("why", &self.reason)] {
+            if let Some(words) = words {
+                line(name, &words.to_string());
+            }
+        }
+        for (name, text) in [("where", &self.action.environment), ("tenant", &self.action.tenant)] {
+            if let Some(text) = text {
+                line(name, &Untrusted::new(text).to_string());
+            }
+        }
+        line("for", &self.people());
+        if let Some(claims) = self.claims() {
+            line("agent says", &format!("{claims}  (unverified)"));
+        }
+        line("digest", &self.digest.to_string());
+        line("deadline", &format!("{} UTC", crate::text::minute(self.expires_at)));
+        for progress in &self.progress {
+            let have: Vec<_> = progress.have.iter().map(ToString::to_string).collect();
+            let so_far = if have.is_empty() { String::new() } else { format!(": {}", have.join(", ")) };
+            line("needs", &format!("{} of {}, has {}{so_far}", progress.need, progress.group, have.len()));
+        }
+        for (name, warning) in self.warnings() {
+            line("CAREFUL", &format!("{name} {warning}"));
+        }
+        out
+    }
+
+    fn people(&self) -> String {
+        let mut text = self.action.agent.to_string();
+        if let Some(sponsor) = &self.action.sponsor {
+            let _ = write!(text, " on behalf of {sponsor}");
+        }
+        if let Some(owner) = &self.action.owner {
+            let _ = write!(text, ", owned by {owner}");
+        }
+        text
+    }
+
+    /// What the agent says about itself and why, on one line, when it says anything.
+    #[must_use]
+    pub fn claims(&self) -> Option<String> {
+        let claims = &self.action.claims;
+        let named = [("software", &claims.software), ("model", &claims.model), ("provider", &claims.provider), ("run", &claims.run)];
+        let mut parts: Vec<String> =
+            named.into_iter().filter_map(|(name, text)| Some(format!("{name} {}", Untrusted::new(text.as_ref()?)))).collect();
+        if let Some(rationale) = &self.rationale {
+            parts.insert(0, format!("\"{rationale}\""));
+        }
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
+fn text(value: &Value) -> String {
+    String::from_utf8(value.to_bytes()).unwrap_or_default()
+}
+
+fn missing(request: RequestId, name: &str) -> ApprovalError {
+    let message = format!("the value of `{name}` is not on record as it was bound, so the request cannot be shown whole and must not be approved");
+    ApprovalError::new(Code::Unrenderable, message).with_request(request)
+}

@@ -1,0 +1,252 @@
+//! The journal: the one place where anything is written.
+//!
+//! Callers queue; one committer drains the queue, decides, hashes, signs, commits once, and then
+//! wakes them all. Nobody hears of anything that is not durable.
+
+mod engine;
+mod open;
+mod stage;
+mod thread;
+mod wait;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::digest::PolicyDigest;
+use crate::error::{ApprovalError, Code};
+use crate::id::{BootId, RequestId};
+use crate::ledger::{AuditRecord, Origin};
+use crate::lifecycle::{Command, Refusal, RequestState};
+use crate::ports::{Due, Reader, Signer, Store, StoreError};
+use crate::sealed::Disclosure;
+
+use engine::Engine;
+use thread::{Committer, ReaderThread};
+pub(crate) use wait::Watch;
+use wait::Waits;
+
+/// The ledger, open for writing; cheap to clone, shared by everything in the process.
+#[derive(Clone)]
+pub struct Journal(Arc<Shared>);
+
+struct Shared {
+    log: Origin,
+    boot: BootId,
+    waits: Arc<Waits>,
+    lane: Lane,
+}
+
+/// A store that forgets runs where it is called; a durable one on threads of its own.
+enum Lane {
+    Inline(Mutex<Engine>),
+    Threads { committer: Committer, reader: ReaderThread },
+}
+
+/// What is to be written.
+pub(crate) enum Work {
+    /// One command to one request.
+    Command {
+        command: Command,
+        disclosures: Vec<Disclosure>,
+        /// Whether an ask attaches to a closed request with the same key, too.
+        attach_closed: bool,
+    },
+    /// The policy in force from here on.
+    Policy { version: u64, digest: PolicyDigest, text: String },
+    /// Ends what is out of time, and gives up runs whose process is gone.
+    Sweep,
+    /// Changes are kept for this channel from here on.
+    Channel(String),
+    /// A delivery is done.
+    Delivered { due: Due, command: Command },
+    /// Nothing: answers when everything queued before it is durable.
+    Barrier,
+}
+
+/// What a command led to, durably.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) state: Option<Arc<RequestState>>,
+    pub(crate) seq: u64,
+    pub(crate) attached: bool,
+    pub(crate) refusal: Option<Refusal>,
+}
+
+/// A queued step; it is carried out whether or not anybody awaits this.
+#[must_use = "the step is queued, but whether it became durable is only known by awaiting"]
+pub(crate) struct Ticket(Result<oneshot::Receiver<Reply>, Option<Reply>>);
+
+pub(crate) type Reply = Result<Answer, ApprovalError>;
+
+impl Ticket {
+    /// The answer of a store that runs where it is called; none while a thread still works on it.
+    pub(crate) fn now(self) -> Option<Reply> {
+        self.0.err().flatten()
+    }
+}
+
+impl Future for Ticket {
+    type Output = Reply;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
+        match &mut self.0 {
+            Ok(receiver) => Pin::new(receiver).poll(cx).map(|reply| reply.unwrap_or_else(|_| Err(stopped()))),
+            Err(reply) => Poll::Ready(reply.take().unwrap_or_else(|| Err(stopped()))),
+        }
+    }
+}
+
+impl Journal {
+    /// Opens the ledger in a store, or begins it.
+    ///
+    /// Blocks while the tail is verified.
+    ///
+    /// # Errors
+    /// - `AuditTampered` when the end of the log does not verify: nothing is written, and the
+    ///   store is left as it was found, as evidence;
+    /// - `StoreUnavailable` when the store cannot be read or written.
+    pub fn open(store: impl Store, signer: Arc<dyn Signer>, clock: Arc<dyn Clock>) -> Result<Self, ApprovalError> {
+        let mut store: Box<dyn Store> = Box::new(store);
+        let durable = store.is_durable();
+        let log = signer.vkey().name().clone();
+        open::check_tail(&mut *store, signer.vkey())?;
+        let boot = BootId::random()?;
+        store.announce(boot).map_err(store_error)?;
+        let reader = store.reader().map_err(store_error)?;
+        let waits = Arc::new(Waits::default());
+        let engine = Engine::new(store, log.clone(), signer, clock, boot, Arc::clone(&waits));
+        let lane = match reader {
+            Some(reader) if durable => Lane::Threads {
+                committer: Committer::start(engine)?,
+                reader: ReaderThread::start(reader, Arc::clone(&waits))?,
+            },
+            _ => Lane::Inline(Mutex::new(engine)),
+        };
+        Ok(Self(Arc::new(Shared { log, boot, waits, lane })))
+    }
+
+    /// The name of the log.
+    #[must_use]
+    pub fn log(&self) -> &Origin {
+        &self.0.log
+    }
+
+    /// Names this start of this process in the records it writes.
+    #[must_use]
+    pub fn boot(&self) -> BootId {
+        self.0.boot
+    }
+
+    /// Queues a step now; the ticket tells when it is durable.
+    pub(crate) fn submit(&self, work: Work) -> Ticket {
+        match &self.0.lane {
+            Lane::Inline(engine) => {
+                let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+                Ticket(Err(engine.run_one(work)))
+            }
+            Lane::Threads { committer, .. } => Ticket(Ok(committer.submit(work))),
+        }
+    }
+
+    pub(crate) fn command(&self, command: Command) -> Ticket {
+        self.submit(Work::Command { command, disclosures: Vec::new(), attach_closed: false })
+    }
+
+    /// Reads the store, beside the committer.
+    ///
+    /// For the ledger's verifier and for exports; a gate answers everything else.
+    ///
+    /// # Errors
+    /// `StoreUnavailable` when the store cannot be read.
+    pub async fn read<T: Send + 'static>(&self, query: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static) -> Result<T, ApprovalError> {
+        match &self.0.lane {
+            Lane::Inline(engine) => {
+                let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+                query(engine.reader()).map_err(store_error)
+            }
+            Lane::Threads { reader, .. } => reader.read(query).await,
+        }
+    }
+
+    /// Where one request stands.
+    ///
+    /// # Errors
+    /// `StoreUnavailable` when the store cannot be read, `AuditTampered` when its records make no
+    /// sense.
+    pub async fn state(&self, request: RequestId) -> Result<Option<RequestState>, ApprovalError> {
+        Ok(self.look(request).await?.map(|(state, _)| state))
+    }
+
+    /// Where one request stands, and its last record.
+    pub(crate) async fn look(&self, request: RequestId) -> Result<Option<(RequestState, u64)>, ApprovalError> {
+        let records = self.read(move |reader| reader.records_of(request)).await?;
+        engine::fold(&records, &self.0.log)
+    }
+
+    /// The records of one request, in order.
+    ///
+    /// # Errors
+    /// `StoreUnavailable` when the store cannot be read, `AuditTampered` when they make no sense.
+    pub async fn history(&self, request: RequestId) -> Result<Vec<AuditRecord>, ApprovalError> {
+        let records = self.read(move |reader| reader.records_of(request)).await?;
+        records.iter().map(|stored| AuditRecord::decode(&stored.bytes, &self.0.log).map_err(|error| ApprovalError::new(Code::AuditTampered, error.to_string()))).collect()
+    }
+
+    /// Tells when a request changes, here or in another process.
+    pub(crate) fn watch(&self, request: RequestId) -> Watch {
+        let watch = Watch::new(&self.0.waits, request);
+        if let Lane::Threads { reader, .. } = &self.0.lane {
+            reader.nudge();
+        }
+        watch
+    }
+
+    /// The signed head over everything written so far.
+    ///
+    /// A store that forgets signs it now; a durable one has signed it with every batch.
+    ///
+    /// # Errors
+    /// `AuditUnavailable` when the key cannot sign, `StoreUnavailable` when the store cannot be
+    /// read.
+    pub async fn checkpoint(&self) -> Result<Option<String>, ApprovalError> {
+        match &self.0.lane {
+            Lane::Inline(engine) => engine.lock().unwrap_or_else(PoisonError::into_inner).sign_now(),
+            Lane::Threads { .. } => Ok(self.read(|reader| reader.head()).await?.note),
+        }
+    }
+
+    pub(crate) async fn take_due(&self, channels: &[String], lease: std::time::Duration) -> Result<Vec<Due>, ApprovalError> {
+        match &self.0.lane {
+            Lane::Inline(engine) => engine.lock().unwrap_or_else(PoisonError::into_inner).take_due(channels, lease),
+            Lane::Threads { committer, .. } => committer.take_due(channels.to_vec(), lease).await,
+        }
+    }
+
+    /// Waits until everything queued so far is durable.
+    ///
+    /// # Errors
+    /// `AuditUnavailable` when it did not become durable.
+    pub async fn flush(&self) -> Result<(), ApprovalError> {
+        self.submit(Work::Barrier).await.map(|_| ())
+    }
+}
+
+impl fmt::Debug for Journal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Journal").field("log", &self.0.log).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn store_error(error: StoreError) -> ApprovalError {
+    ApprovalError::new(Code::StoreUnavailable, error.to_string())
+}
+
+fn stopped() -> ApprovalError {
+    ApprovalError::new(Code::AuditUnavailable, "the journal has stopped, so nothing can be recorded and nothing may run; start the process again")
+}

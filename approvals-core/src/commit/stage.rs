@@ -1,0 +1,156 @@
+//! One batch in the making: everything is staged here, and becomes durable together or not at all.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::digest::PolicyDigest;
+use crate::error::{ApprovalError, Code};
+use crate::id::{BootId, RecordId, RequestId};
+use crate::ledger::{AuditRecord, Entry, Frontier, LogEvent, Origin, Previous, StoredRecord, Writer, leaf_hash};
+use crate::lifecycle::{Event, Phase, RequestState};
+use crate::ports::{Batch, Head, RequestRow};
+use crate::request::IdempotencyKey;
+use crate::sealed::Disclosure;
+
+/// A request as it is known in memory, with its last record.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) state: Arc<RequestState>,
+    pub(super) last: Previous,
+}
+
+pub(super) struct Stage {
+    pub(super) frontier: Frontier,
+    pub(super) last_at: Option<Timestamp>,
+    pub(super) policy: Option<(u64, PolicyDigest)>,
+    pub(super) written: u64,
+    pub(super) known: HashMap<RequestId, Known>,
+    pub(super) keys: HashMap<IdempotencyKey, RequestId>,
+    pub(super) batch: Batch,
+    running: HashMap<RequestId, BootId>,
+    boot: BootId,
+    pub(super) opened: bool,
+}
+
+impl Stage {
+    pub(super) fn new(head: &Head, boot: BootId, written: u64) -> Self {
+        Self {
+            frontier: head.frontier.clone(),
+            last_at: head.last_at,
+            policy: head.policy,
+            written,
+            known: HashMap::new(),
+            keys: HashMap::new(),
+            batch: Batch::default(),
+            running: HashMap::new(),
+            boot,
+            opened: written > 0,
+        }
+    }
+
+    /// Appends records about the log itself.
+    pub(super) fn log_event(&mut self, event: LogEvent, at: Timestamp, log: &Origin) -> Result<(), ApprovalError> {
+        let (stored, _) = self.encode(Entry::Log(event), None, at, log, 0)?;
+        self.push(stored, None, at);
+        Ok(())
+    }
+
+    /// Appends the events of one command; all of them, or none when one does not fit a record.
+    pub(super) fn events(&mut self, request: RequestId, known: Option<Known>, events: &[Event], at: Timestamp, log: &Origin) -> Result<Known, ApprovalError> {
+        let (mut state, mut last) = known.map_or((None, None), |known| (Some((*known.state).clone()), Some(known.last)));
+        let mut ready = Vec::with_capacity(events.len());
+        for (ahead, event) in (0..).zip(events) {
+            match &mut state {
+                Some(state) => state.apply(event).map_err(impossible)?,
+                None => state = Some(RequestState::begin(event, at).map_err(impossible)?),
+            }
+            let (stored, here) = self.encode(Entry::Request(request, event.clone()), last, at, log, ahead)?;
+            last = Some(here);
+            ready.push((stored, changes_the_card(event)));
+        }
+        let (Some(state), Some(last)) = (state, last) else {
+            return Err(ApprovalError::new(Code::Misuse, "a request began with nothing"));
+        };
+        if let Some(place) = ready.iter().filter(|(_, draw)| *draw).map(|(stored, _)| stored.seq).next_back() {
+            self.batch.notices.push((place, request));
+        }
+        for (stored, _) in ready {
+            self.push(stored, Some(request), at);
+        }
+        let known = Known { state: Arc::new(state), last };
+        self.remember(request, &known, events);
+        Ok(known)
+    }
+
+    pub(super) fn disclose(&mut self, request: RequestId, disclosures: Vec<Disclosure>) {
+        self.batch.disclosures.extend(disclosures.into_iter().map(|disclosure| (request, disclosure)));
+    }
+
+    fn encode(&self, entry: Entry, previous: Option<Previous>, at: Timestamp, log: &Origin, ahead: u64) -> Result<(StoredRecord, Previous), ApprovalError> {
+        let seq = self.frontier.size() + ahead;
+        let writer = Writer { boot: self.boot, n: self.written + ahead };
+        let record = AuditRecord { seq, at, id: RecordId::random()?, writer, previous, entry };
+        let bytes = record.encode(log).map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
+        let leaf = leaf_hash(&bytes);
+        Ok((StoredRecord::new(seq, leaf, bytes), Previous { seq, leaf }))
+    }
+
+    fn push(&mut self, stored: StoredRecord, request: Option<RequestId>, at: Timestamp) {
+        self.frontier.push(stored.leaf);
+        self.written += 1;
+        self.last_at = Some(at);
+        self.batch.records.push((stored, request));
+    }
+
+    fn remember(&mut self, request: RequestId, known: &Known, events: &[Event]) {
+        if events.iter().any(|event| matches!(event, Event::Consumed(_))) {
+            self.running.insert(request, self.boot);
+        }
+        let state = &known.state;
+        let row = RequestRow {
+            id: request,
+            scope: state.action().scope.clone(),
+            agent: state.action().agent.clone(),
+            status: state.status(),
+            created_at: state.created_at(),
+            deadline: deadline(state),
+            running: if *state.phase() == Phase::Running { self.running.get(&request).copied().or(Some(self.boot)) } else { None },
+            key: state.key(),
+            last_seq: known.last.seq,
+        };
+        self.batch.requests.retain(|have| have.id != request);
+        self.batch.requests.push(row);
+        if let Some(key) = state.key() {
+            self.keys.insert(key, request);
+        }
+        self.known.insert(request, known.clone());
+    }
+
+    /// The finished batch, but for the signature.
+    pub(super) fn close(&mut self) -> &mut Batch {
+        self.batch.head = Head { frontier: self.frontier.clone(), last_at: self.last_at, note: None, policy: self.policy };
+        &mut self.batch
+    }
+}
+
+fn deadline(state: &RequestState) -> Option<Timestamp> {
+    match state.phase() {
+        Phase::Pending => Some(state.expires_at()),
+        Phase::Approved { until, .. } => Some(*until),
+        _ => None,
+    }
+}
+
+/// Whether copies that people see must be drawn again.
+fn changes_the_card(event: &Event) -> bool {
+    match event {
+        Event::Created(created) => created.requirement.is_some(),
+        Event::Reviewed(_) | Event::Approved(_) | Event::Denied(_) | Event::Expired | Event::Cancelled => true,
+        _ => false,
+    }
+}
+
+fn impossible(error: crate::lifecycle::ImpossibleEvent) -> ApprovalError {
+    ApprovalError::new(Code::AuditTampered, error.to_string())
+}

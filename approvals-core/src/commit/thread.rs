@@ -1,0 +1,152 @@
+//! The committer's thread and the reader's thread of a durable store.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::engine::Engine;
+use super::wait::Waits;
+use super::{Reply, Work, stopped, store_error};
+use crate::error::{ApprovalError, Code};
+use crate::ports::{Due, Reader, StoreError};
+
+/// How many steps one durable batch takes at most.
+const BATCH: usize = 256;
+
+/// How often a waiting process looks for what other processes wrote.
+const POLL: Duration = Duration::from_millis(10);
+
+enum Job {
+    Write(Work, oneshot::Sender<Reply>),
+    TakeDue(Vec<String>, Duration, oneshot::Sender<Result<Vec<Due>, ApprovalError>>),
+}
+
+pub(super) struct Committer(Worker<Job>);
+
+impl Committer {
+    pub(super) fn start(engine: Engine) -> Result<Self, ApprovalError> {
+        Worker::start("approvals-committer", move |jobs| commit(engine, &jobs)).map(Self)
+    }
+
+    pub(super) fn submit(&self, work: Work) -> oneshot::Receiver<Reply> {
+        let (reply, receiver) = oneshot::channel();
+        self.0.send(Job::Write(work, reply));
+        receiver
+    }
+
+    pub(super) async fn take_due(&self, channels: Vec<String>, lease: Duration) -> Result<Vec<Due>, ApprovalError> {
+        let (reply, receiver) = oneshot::channel();
+        self.0.send(Job::TakeDue(channels, lease, reply));
+        receiver.await.unwrap_or_else(|_| Err(stopped()))
+    }
+}
+
+fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut works = Vec::new();
+        let mut replies = Vec::new();
+        let mut dues = Vec::new();
+        // Whatever has queued up meanwhile shares the one sync; nobody waits for company.
+        for job in std::iter::once(first).chain(jobs.try_iter().take(BATCH - 1)) {
+            match job {
+                Job::Write(work, reply) => {
+                    works.push(work);
+                    replies.push(reply);
+                }
+                Job::TakeDue(channels, lease, reply) => dues.push((channels, lease, reply)),
+            }
+        }
+        for (reply, answer) in replies.into_iter().zip(engine.run(works)) {
+            // A caller that went away does not undo what is durable.
+            let _ = reply.send(answer);
+        }
+        for (channels, lease, reply) in dues {
+            let _ = reply.send(engine.take_due(&channels, lease));
+        }
+    }
+}
+
+type Query = Box<dyn FnOnce(&mut dyn Reader) + Send>;
+
+pub(super) struct ReaderThread(Worker<Query>);
+
+impl ReaderThread {
+    pub(super) fn start(reader: Box<dyn Reader>, waits: Arc<Waits>) -> Result<Self, ApprovalError> {
+        Worker::start("approvals-reader", move |queries| read(reader, &waits, &queries)).map(Self)
+    }
+
+    /// Makes the thread look whether anybody waits.
+    pub(super) fn nudge(&self) {
+        self.0.send(Box::new(|_| {}));
+    }
+
+    pub(super) async fn read<T: Send + 'static>(&self, query: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static) -> Result<T, ApprovalError> {
+        let (reply, receiver) = oneshot::channel();
+        self.0.send(Box::new(move |reader| {
+            let _ = reply.send(query(reader));
+        }));
+        match receiver.await {
+            Ok(answer) => answer.map_err(store_error),
+            Err(_) => Err(stopped()),
+        }
+    }
+}
+
+fn read(mut reader: Box<dyn Reader>, waits: &Waits, queries: &Receiver<Query>) {
+    let mut seen = reader.head().map_or(0, |head| head.frontier.size());
+    loop {
+        let next = if waits.is_empty() { queries.recv().map_err(|_| RecvTimeoutError::Disconnected) } else { queries.recv_timeout(POLL) };
+        match next {
+            Ok(query) => query(&mut *reader),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if waits.is_empty() {
+            continue;
+        }
+        // An unreadable store wakes nobody; their own deadlines still end their waits.
+        if let Ok((touched, size)) = reader.touched(seen) {
+            seen = size;
+            for (request, seq) in touched {
+                waits.wake(request, seq);
+            }
+        }
+    }
+}
+
+/// A thread that takes messages until everybody who could send one is gone, and is then joined.
+struct Worker<M> {
+    sender: Mutex<Option<Sender<M>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<M: Send + 'static> Worker<M> {
+    fn start(name: &str, run: impl FnOnce(Receiver<M>) + Send + 'static) -> Result<Self, ApprovalError> {
+        let (sender, receiver) = channel();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(receiver));
+        let thread = thread.map_err(|error| ApprovalError::new(Code::StoreUnavailable, format!("a thread could not be started: {error}")))?;
+        Ok(Self { sender: Mutex::new(Some(sender)), thread: Some(thread) })
+    }
+
+    fn send(&self, message: M) {
+        // A stopped thread drops the message, and with it the reply: the caller is told.
+        if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = sender.send(message);
+        }
+    }
+}
+
+impl<M> Drop for Worker<M> {
+    fn drop(&mut self) {
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // Everything queued is carried out first: a withdrawal on the way out is not lost.
+            let _ = thread.join();
+        }
+    }
+}

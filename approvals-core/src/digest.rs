@@ -1,0 +1,289 @@
+//! SHA-256 digests and the commitments built on them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::{digest, hmac};
+
+use crate::error::ApprovalError;
+use crate::id::random;
+
+/// A SHA-256 digest over length-free concatenated parts; callers separate domains by a prefix.
+#[must_use]
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+macro_rules! digest_type {
+    ($(#[$doc:meta])* $name:ident, $domain:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// The digest of these bytes, in this digest's own domain.
+            #[must_use]
+            pub fn of(bytes: &[u8]) -> Self {
+                Self(sha256(&[$domain, bytes]))
+            }
+
+            /// The digest with these bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 32 bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+
+            /// The first eight hexadecimal digits, for people to compare at a glance.
+            #[must_use]
+            pub fn short(&self) -> String {
+                self.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("sha256:")?;
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidDigest;
+            fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+                text.strip_prefix("sha256:").and_then(read_hex).map(Self).ok_or(InvalidDigest)
+            }
+        }
+
+        crate::id::serde_as_text!($name);
+    };
+}
+
+digest_type!(
+    /// Binds everything that was shown: what was approved is what runs.
+    ActionDigest, b"approvals/action/v1\0"
+);
+digest_type!(
+    /// Names one exact policy text.
+    PolicyDigest, b"approvals/policy/v1\0"
+);
+digest_type!(
+    /// Names one exact signature of a guarded function: scope, path, version, parameters.
+    SchemaDigest, b"approvals/schema/v1\0"
+);
+
+/// A text that is not `sha256:` and 64 lower-case hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a digest; it must be `sha256:` and 64 lower-case hexadecimal digits")]
+pub struct InvalidDigest;
+
+fn read_hex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || text.bytes().any(|b| b.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut out = [0; 32];
+    for (slot, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *slot = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(out)
+}
+
+/// Binds one value without giving it away: a salted SHA-256, or a keyed one for redacted values.
+///
+/// Follows the disclosure rule of [RFC 9901]: the digest of the base64url text of
+/// `[salt, name, value]`.
+///
+/// [RFC 9901]: https://www.rfc-editor.org/rfc/rfc9901
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Commitment(String);
+
+impl Commitment {
+    /// The commitment as base64url text, as it stands in records.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Commitment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Commitment {
+    type Err = InvalidDigest;
+    fn from_str(text: &str) -> Result<Self, InvalidDigest> {
+        let decoded = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidDigest)?;
+        if decoded.len() == 32 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidDigest)
+        }
+    }
+}
+
+crate::id::serde_as_text!(Commitment);
+
+/// 128 random bits that keep a commitment from being guessed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salt([u8; 16]);
+
+impl Salt {
+    /// A new salt.
+    ///
+    /// # Errors
+    /// `Misuse` when the operating system has no randomness to give.
+    pub fn random() -> Result<Self, ApprovalError> {
+        Ok(Self(random()?))
+    }
+
+    /// The salt with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The salt as base64url text.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// Reads [`Salt::to_text`].
+    ///
+    /// # Errors
+    /// [`InvalidDigest`] when the text is not 128 bits of base64url.
+    pub fn parse(text: &str) -> Result<Self, InvalidDigest> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidDigest)?;
+        bytes.try_into().map(Self).map_err(|_| InvalidDigest)
+    }
+}
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt(..)")
+    }
+}
+
+/// The text whose digest a commitment is: base64url of the canonical `[salt, name, value]`.
+///
+/// Whoever holds it can open the commitment; destroying it is erasure.
+#[must_use]
+pub fn disclosure(salt: Salt, name: &str, value: &crate::canonical::Value) -> String {
+    use crate::canonical::Value;
+    // The value is moved in and out of the list by reference only through its bytes.
+    let mut text = Value::List(vec![
+        Value::Text(salt.to_text()),
+        Value::Text(name.to_owned()),
+    ])
+    .to_bytes();
+    text.pop();
+    text.push(b',');
+    text.extend_from_slice(&value.to_bytes());
+    text.push(b']');
+    URL_SAFE_NO_PAD.encode(text)
+}
+
+/// The salted commitment that [`disclosure`] opens.
+#[must_use]
+pub fn commit(disclosure: &str) -> Commitment {
+    Commitment(URL_SAFE_NO_PAD.encode(sha256(&[disclosure.as_bytes()])))
+}
+
+/// The key that binds redacted values, so that even with the salt they cannot be guessed.
+pub struct RedactionKey(hmac::Key);
+
+impl RedactionKey {
+    /// The key with these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// The keyed commitment of a value that is stored nowhere.
+    #[must_use]
+    pub fn commit(&self, disclosure: &str) -> Commitment {
+        Commitment(URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, disclosure.as_bytes()).as_ref()))
+    }
+
+    /// A keyed fingerprint of any bytes, in a domain of its own.
+    #[must_use]
+    pub fn fingerprint(&self, bytes: &[u8]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(b"approvals/fingerprint/v1\0");
+        context.update(bytes);
+        let mut out = [0; 32];
+        out.copy_from_slice(context.sign().as_ref());
+        out
+    }
+}
+
+impl fmt::Debug for RedactionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedactionKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical::to_value;
+
+    #[test]
+    fn digests_have_one_text_and_separate_domains() {
+        let digest = ActionDigest::of(b"x");
+        assert_eq!(digest.to_string().parse::<ActionDigest>().unwrap(), digest);
+        assert!(
+            digest
+                .to_string()
+                .to_uppercase()
+                .parse::<ActionDigest>()
+                .is_err()
+        );
+        assert_ne!(digest.as_bytes(), PolicyDigest::of(b"x").as_bytes());
+    }
+
+    #[test]
+    fn a_commitment_follows_rfc_9901() {
+        let salt = Salt::from_bytes([0; 16]);
+        let opened = disclosure(salt, "table", &to_value("users").unwrap());
+        let text = String::from_utf8(URL_SAFE_NO_PAD.decode(&opened).unwrap()).unwrap();
+        assert_eq!(text, r#"["AAAAAAAAAAAAAAAAAAAAAA","table","users"]"#);
+        assert_eq!(commit(&opened).as_str().len(), 43);
+        let other = disclosure(
+            Salt::from_bytes([1; 16]),
+            "table",
+            &to_value("users").unwrap(),
+        );
+        assert_ne!(commit(&opened), commit(&other));
+        let key = RedactionKey::from_bytes(&[3; 32]);
+        assert_ne!(key.commit(&opened), commit(&opened));
+        assert!(!format!("{key:?}{salt:?}").contains("AAAA"));
+    }
+}

@@ -1,0 +1,228 @@
+//! Building a gate: the decisions, in order.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+
+use super::{Gate, Inner, Options};
+use crate::clock::{Clock, SystemClock};
+use crate::commit::{Journal, Work};
+use crate::digest::RedactionKey;
+use crate::error::ApprovalError;
+use crate::ledger::{LedgerKey, Origin, VerifierKey};
+use crate::policy::Policy;
+use crate::ports::{Directory, Notifier, SignError, Signer, Store};
+use crate::principal::Agent;
+
+/// A decision that has not been made.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct Missing;
+
+/// Makes a [`Gate`]. Four decisions, in any order, none of which has a default:
+///
+/// 1. [`policy`](Builder::policy): what an action takes;
+/// 2. [`people`](Builder::people): who is who, and in which group;
+/// 3. [`store`](Builder::store): where the ledger is kept;
+/// 4. [`ledger_key`](Builder::ledger_key): what signs it.
+///
+/// [`open`](Builder::open) exists only when all four are made:
+///
+/// ```compile_fail,E0599
+/// use approvals_core::Gate;
+///
+/// // error[E0599]: no method named `open` … the method exists, but policy, people, store and
+/// // ledger key are `Missing`
+/// let gate = Gate::builder().open();
+/// ```
+#[derive(Debug)]
+pub struct Builder<P, D, S, K> {
+    policy: P,
+    people: D,
+    store: S,
+    key: K,
+    clock: Arc<dyn Clock>,
+    notifiers: Vec<Arc<dyn Notifier>>,
+    options: Options,
+}
+
+impl Default for Builder<Missing, Missing, Missing, Missing> {
+    fn default() -> Self {
+        let options = Options { environment: None, agent: None, full_binding: false, patience: Duration::from_secs(10) };
+        Self { policy: Missing, people: Missing, store: Missing, key: Missing, clock: Arc::new(SystemClock), notifiers: Vec::new(), options }
+    }
+}
+
+impl<D, S, K> Builder<Missing, D, S, K> {
+    /// What an action takes.
+    #[must_use]
+    pub fn policy(self, policy: Policy) -> Builder<Policy, D, S, K> {
+        let Self { people, store, key, clock, notifiers, options, .. } = self;
+        Builder { policy, people, store, key, clock, notifiers, options }
+    }
+}
+
+impl<P, S, K> Builder<P, Missing, S, K> {
+    /// Who is who, and in which group.
+    #[must_use]
+    pub fn people<D: Directory + 'static>(self, people: D) -> Builder<P, Arc<dyn Directory>, S, K> {
+        let Self { policy, store, key, clock, notifiers, options, .. } = self;
+        Builder { policy, people: Arc::new(people), store, key, clock, notifiers, options }
+    }
+}
+
+impl<P, D, K> Builder<P, D, Missing, K> {
+    /// Where the ledger is kept.
+    #[must_use]
+    pub fn store<S: Store>(self, store: S) -> Builder<P, D, S, K> {
+        let Self { policy, people, key, clock, notifiers, options, .. } = self;
+        Builder { policy, people, store, key, clock, notifiers, options }
+    }
+}
+
+impl<P, D, S> Builder<P, D, S, Missing> {
+    /// What signs the ledger, and the ledger's name in the world, such as `example.com/approvals`.
+    #[must_use]
+    pub fn ledger_key(self, key: LedgerKey, origin: &Origin) -> Builder<P, D, S, LocalSigner> {
+        let Self { policy, people, store, clock, notifiers, options, .. } = self;
+        Builder { policy, people, store, key: LocalSigner::new(key, origin), clock, notifiers, options }
+    }
+}
+
+impl<P, D, S, K> Builder<P, D, S, K> {
+    /// Another clock than the operating system's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// One more channel that carries requests to people.
+    #[must_use]
+    pub fn notifier(mut self, notifier: impl Notifier + 'static) -> Self {
+        self.notifiers.push(Arc::new(notifier));
+        self
+    }
+
+    /// The environment of actions whose guard names none, such as `prod`.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.options.environment = Some(name.into());
+        self
+    }
+
+    /// Who asks when a call is made outside [`Gate::enter`].
+    #[must_use]
+    pub fn agent(mut self, agent: Agent) -> Self {
+        self.options.agent = Some(agent);
+        self
+    }
+
+    /// Refuses calls with a parameter that the approval would not cover.
+    #[must_use]
+    pub fn full_binding(mut self) -> Self {
+        self.options.full_binding = true;
+        self
+    }
+
+    /// How long a call waits for the store to write before it is refused; 10 s unless set.
+    #[must_use]
+    pub fn store_patience(mut self, at_most: Duration) -> Self {
+        self.options.patience = at_most;
+        self
+    }
+}
+
+impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
+    /// Opens the ledger and the gate.
+    ///
+    /// Writes the genesis of a new ledger, records the policy when it changed, ends what ran out
+    /// of time, and reports runs whose process is gone as `unknown`.
+    ///
+    /// # Errors
+    /// - `AuditTampered` when the end of the log does not verify;
+    /// - `PolicyInvalid` when the policy is older than one that was in force, or differs from it
+    ///   under the same version;
+    /// - `StoreUnavailable`, `AuditUnavailable` when the store cannot be read or written.
+    pub async fn open(self) -> Result<Gate, ApprovalError> {
+        let gate = self.assemble()?;
+        for work in gate.first_steps() {
+            gate.0.journal.submit(work).await?;
+        }
+        Ok(gate)
+    }
+
+    fn assemble(self) -> Result<Gate, ApprovalError> {
+        let key = RedactionKey::from_bytes(&self.key.redaction);
+        let journal = Journal::open(self.store, Arc::new(self.key), Arc::clone(&self.clock))?;
+        Ok(Gate(Arc::new(Inner {
+            journal,
+            policy: RwLock::new(Arc::new(self.policy)),
+            people: self.people,
+            clock: self.clock,
+            key,
+            channels: self.notifiers.iter().map(|notifier| notifier.name().to_owned()).collect(),
+            notifiers: self.notifiers,
+            options: self.options,
+            attached: Mutex::default(),
+        })))
+    }
+}
+
+impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
+    /// Opens a gate that forgets, without waiting: its store runs where it is called.
+    ///
+    /// # Errors
+    /// As [`open`](Builder::open).
+    pub(crate) fn open_forgetful(self) -> Result<Gate, ApprovalError> {
+        let gate = self.assemble()?;
+        for work in gate.first_steps() {
+            gate.0.journal.submit(work).now().transpose()?;
+        }
+        Ok(gate)
+    }
+}
+
+impl Gate {
+    fn first_steps(&self) -> Vec<Work> {
+        let policy = self.policy();
+        let (version, digest, text) = (policy.version(), policy.digest(), policy.text().to_owned());
+        let mut steps = vec![Work::Policy { version, digest, text }];
+        steps.extend(self.0.channels.iter().cloned().map(Work::Channel));
+        steps.push(Work::Sweep);
+        steps
+    }
+}
+
+/// A ledger key in this process's memory.
+pub struct LocalSigner {
+    key: LedgerKey,
+    vkey: VerifierKey,
+    redaction: [u8; 32],
+}
+
+impl LocalSigner {
+    /// Signs for the log of this name.
+    #[must_use]
+    pub fn new(key: LedgerKey, origin: &Origin) -> Self {
+        let redaction = key.derive("approvals/redaction/v1");
+        Self { vkey: key.vkey(origin), key, redaction }
+    }
+}
+
+impl fmt::Debug for LocalSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // INVARIANT: derived secrets reach no log either.
+        f.debug_struct("LocalSigner").field("vkey", &self.vkey).finish_non_exhaustive()
+    }
+}
+
+impl Signer for LocalSigner {
+    fn vkey(&self) -> &VerifierKey {
+        &self.vkey
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        Ok(self.key.sign(message).to_vec())
+    }
+}

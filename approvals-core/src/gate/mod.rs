@@ -1,0 +1,170 @@
+//! The gate: the one way to a permit, and the one place where reviews are counted.
+
+mod ambient;
+mod authorize;
+mod builder;
+mod call;
+mod consume;
+mod desk;
+mod notices;
+mod review;
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub(crate) use ambient::given;
+pub use ambient::{Handle, ambient, clear_default, install_default};
+pub use builder::{Builder, LocalSigner, Missing};
+pub use call::Call;
+pub use review::Tally;
+
+use crate::clock::{Clock, Timestamp};
+use crate::commit::Journal;
+use crate::digest::RedactionKey;
+use crate::error::ApprovalError;
+use crate::id::RequestId;
+use crate::permit::Permit;
+use crate::policy::Policy;
+use crate::ports::{Directory, Notifier};
+use crate::principal::Agent;
+
+/// Asks for approval and gives permits.
+///
+/// Implemented by [`Gate`], by test gates, and by remote gates whose store, keys and policy live
+/// in another process.
+#[async_trait]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an approval gate",
+    note = "pass a `Gate`, a reference to one, or an `Arc` of one"
+)]
+pub trait ApprovalGate: Send + Sync + fmt::Debug {
+    /// Waits until the call may run, and gives the single-use right to run it.
+    ///
+    /// # Errors
+    /// Every way to a no, each with its own [`Code`](crate::Code).
+    async fn authorize(&self, call: Call) -> Result<Permit, ApprovalError>;
+
+    /// The same gate, to keep.
+    fn shared(&self) -> Arc<dyn ApprovalGate>;
+
+    /// Who asks when a call names nobody.
+    fn default_agent(&self) -> Option<Agent> {
+        None
+    }
+}
+
+#[async_trait]
+impl<G: ApprovalGate + ?Sized> ApprovalGate for Arc<G> {
+    async fn authorize(&self, call: Call) -> Result<Permit, ApprovalError> {
+        (**self).authorize(call).await
+    }
+
+    fn shared(&self) -> Arc<dyn ApprovalGate> {
+        (**self).shared()
+    }
+
+    fn default_agent(&self) -> Option<Agent> {
+        (**self).default_agent()
+    }
+}
+
+/// The default gate: policy, store, ledger and people in this process.
+///
+/// Cheap to clone. Everything a caller or an approver can do goes through it.
+///
+/// # Examples
+/// ```
+/// use approvals_core::{Agent, ApprovalError, requires_approval};
+/// use approvals_core::testing::TestGate;
+///
+/// #[requires_approval(scope = "db.export", reason = "weekly export of {table}")]
+/// async fn export(table: String) -> Result<u64, ApprovalError> {
+///     Ok(table.len() as u64)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ApprovalError> {
+/// let gate = TestGate::approving();
+/// let rows = gate.enter(Agent::new("bot").on_behalf_of("u_alice"), export("users".into())).await?;
+/// assert_eq!(rows, 5);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    journal: Journal,
+    policy: RwLock<Arc<Policy>>,
+    people: Arc<dyn Directory>,
+    clock: Arc<dyn Clock>,
+    key: RedactionKey,
+    notifiers: Vec<Arc<dyn Notifier>>,
+    channels: Vec<String>,
+    options: Options,
+    attached: std::sync::Mutex<std::collections::HashSet<RequestId>>,
+}
+
+#[derive(Debug, Clone)]
+struct Options {
+    environment: Option<String>,
+    agent: Option<Agent>,
+    full_binding: bool,
+    patience: Duration,
+}
+
+impl Gate {
+    /// Starts a gate: [`Builder`] lists what it takes.
+    #[must_use]
+    pub fn builder() -> Builder<Missing, Missing, Missing, Missing> {
+        Builder::default()
+    }
+
+    /// The ledger behind it.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.0.journal
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.0.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The time, as the gate sees it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+}
+
+impl Inner {
+    fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl ApprovalGate for Gate {
+    async fn authorize(&self, call: Call) -> Result<Permit, ApprovalError> {
+        authorize::authorize(&self.0, call).await
+    }
+
+    fn shared(&self) -> Arc<dyn ApprovalGate> {
+        Arc::new(self.clone())
+    }
+
+    fn default_agent(&self) -> Option<Agent> {
+        self.0.options.agent.clone()
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("journal", &self.0.journal).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,84 @@
+//! Carrying changes of requests to the channels, from the outbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Gate, Inner, desk};
+use crate::commit::Work;
+use crate::error::ApprovalError;
+use crate::lifecycle::{Command, NoticeResult};
+use crate::ports::{Due, Notice, Notifier};
+
+/// How long a channel may take over one notice before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// For how long a notice that is being delivered is left alone by other processes; after that, or
+/// after a failure, it is tried again.
+const LEASE: Duration = Duration::from_secs(15);
+
+impl Gate {
+    /// Delivers what is due, once, and says how many notices went out.
+    ///
+    /// A waiting call delivers its own request; a long-lived process calls this about once a
+    /// second, so that decisions made elsewhere are drawn, too.
+    ///
+    /// # Errors
+    /// `StoreUnavailable` when the outbox cannot be read.
+    pub async fn deliver(&self) -> Result<usize, ApprovalError> {
+        self.0.deliver().await
+    }
+}
+
+impl Inner {
+    /// Delivers for as long as somebody waits; never returns by itself.
+    pub(super) async fn deliver_until_dropped(&self) {
+        if self.notifiers.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        loop {
+            if let Err(error) = self.deliver().await {
+                // Nobody hears of the request on this channel; it stays pending and can be
+                // decided elsewhere, and the next round tries again.
+                tracing::warn!(%error, "notices could not be read");
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn deliver(&self) -> Result<usize, ApprovalError> {
+        let due = self.journal.take_due(&self.channels, LEASE).await?;
+        let mut sent = 0;
+        for due in due {
+            let Some(notifier) = self.notifiers.iter().find(|notifier| notifier.name() == due.channel) else { continue };
+            sent += usize::from(self.carry(Arc::clone(notifier), due).await);
+        }
+        Ok(sent)
+    }
+
+    async fn carry(&self, notifier: Arc<dyn Notifier>, due: Due) -> bool {
+        let request = due.request;
+        let outcome = match desk::card(self, request).await {
+            Ok(card) => match tokio::time::timeout(PATIENCE, notifier.notify(&Notice::new(card, due.attempts))).await {
+                Ok(Ok(delivery)) => Ok(delivery.place),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("the channel did not answer in time".to_owned()),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        let channel = due.channel.clone();
+        let work = match outcome {
+            Ok(place) => Work::Delivered { command: notice(&due, NoticeResult::sent(channel, place)), due },
+            Err(error) => {
+                tracing::warn!(approval.request = %request, channel, error, "a notice did not go out; the request stays pending");
+                Work::Command { command: notice(&due, NoticeResult::failed(channel, error)), disclosures: Vec::new(), attach_closed: false }
+            }
+        };
+        let delivered = matches!(work, Work::Delivered { .. });
+        let ticket = self.journal.submit(work);
+        delivered && self.patient(ticket).await.is_ok()
+    }
+}
+
+fn notice(due: &Due, result: NoticeResult) -> Command {
+    Command::Notice { request: due.request, result }
+}

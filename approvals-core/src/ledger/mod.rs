@@ -1,0 +1,25 @@
+//! The ledger: records, the tree over them, the signed head.
+//!
+//! The C2SP transparency-log family, nothing invented: an RFC 6962 tree whose leaves are the exact
+//! stored record bytes, and one Ed25519 [signed note] with a [checkpoint] per durable batch.
+//!
+//! [signed note]: https://c2sp.org/signed-note
+//! [checkpoint]: https://c2sp.org/tlog-checkpoint
+
+mod body;
+mod key;
+mod note;
+mod record;
+mod tree;
+mod verify;
+
+pub use key::{KeyError, LedgerKey};
+pub use note::{
+    Checkpoint, KeyId, NoteError, NoteSignature, Origin, SignedCheckpoint, VerifierKey, sign_note, signature_line,
+};
+pub use record::{AuditRecord, Entry, FormatError, LogEvent, MAX_RECORD, Previous, StoredRecord, Writer};
+pub use tree::{
+    Frontier, Hash, Nodes, ProofError, consistency_proof, empty_root, inclusion_proof, leaf_hash, node_hash,
+    verify_consistency, verify_inclusion,
+};
+pub use verify::{Finding, Report, Rule, Verdict, Verifier};

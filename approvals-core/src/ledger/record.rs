@@ -1,0 +1,180 @@
+//! One record: the leaf of the tree, and what it says.
+
+use crate::canonical::{self, Value};
+use crate::clock::Timestamp;
+use crate::digest::PolicyDigest;
+use crate::id::{BootId, RecordId, RequestId};
+use crate::lifecycle::Event;
+
+use super::body::Body;
+use super::{Hash, Origin};
+
+/// The longest record, in bytes; tlog-tiles entries carry a 16-bit length.
+pub const MAX_RECORD: usize = 60_000;
+
+/// One thing that happened, where it stands in the log, and who wrote it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AuditRecord {
+    /// Its place in the log, from 0.
+    pub seq: u64,
+    /// When it was written; never before the record in front of it.
+    pub at: Timestamp,
+    /// Names it; a retried write has the same id.
+    pub id: RecordId,
+    /// Who wrote it.
+    pub writer: Writer,
+    /// The record of the same request in front of it.
+    pub previous: Option<Previous>,
+    /// What happened.
+    pub entry: Entry,
+}
+
+/// One start of one process, and its own count of records: a gap shows a lost write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::exhaustive_structs, reason = "part of the record format")]
+pub struct Writer {
+    /// The start of the process.
+    pub boot: BootId,
+    /// Its records so far, from 0.
+    pub n: u64,
+}
+
+/// Points back to an earlier record and binds its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "part of the record format")]
+pub struct Previous {
+    /// Its place.
+    pub seq: u64,
+    /// Its leaf hash.
+    pub leaf: Hash,
+}
+
+/// What a record is about.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Entry {
+    /// One request.
+    Request(RequestId, Event),
+    /// The log itself.
+    Log(LogEvent),
+    /// A kind that this version does not know: hashed and reported, never skipped.
+    Unknown(String),
+}
+
+/// One thing that happened to the log itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LogEvent {
+    /// `log.genesis`: the first record, with the key that signs.
+    Genesis {
+        /// The verifier key, in C2SP text form.
+        vkey: String,
+    },
+    /// `log.opened`: a process opened the log for writing.
+    Opened {
+        /// The version of this library.
+        version: String,
+    },
+    /// `policy.loaded`: from here on requests are judged by this policy.
+    PolicyLoaded {
+        /// Its version.
+        version: u64,
+        /// What names the exact text.
+        digest: PolicyDigest,
+        /// The text, when it fits a record.
+        text: Option<String>,
+    },
+}
+
+/// Bytes that are not a record of this format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FormatError(pub(super) String);
+
+impl AuditRecord {
+    /// The exact bytes that are stored and hashed.
+    ///
+    /// # Errors
+    /// [`FormatError`] when they are longer than [`MAX_RECORD`].
+    pub fn encode(&self, log: &Origin) -> Result<Vec<u8>, FormatError> {
+        let value = canonical::to_value(&Body::of(self, log)).map_err(|error| FormatError(error.to_string()))?;
+        let bytes = value.to_bytes();
+        if bytes.len() > MAX_RECORD {
+            return Err(FormatError(format!("the record takes {} bytes and may take {MAX_RECORD}; pass fewer parameters", bytes.len())));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads stored bytes.
+    ///
+    /// # Errors
+    /// [`FormatError`] when the bytes are not a record, or not of this log.
+    pub fn decode(bytes: &[u8], log: &Origin) -> Result<Self, FormatError> {
+        let body: Body = match serde_json::from_slice(bytes) {
+            Ok(body) => body,
+            Err(error) => return Self::unknown(bytes, log).ok_or_else(|| FormatError(format!("not a record: {error}"))),
+        };
+        body.into_record(log)
+    }
+
+    /// A record of a kind that this version does not know, when it is one.
+    fn unknown(bytes: &[u8], log: &Origin) -> Option<Self> {
+        let Value::Record(members) = canonical::parse(bytes).ok()? else { return None };
+        let text = |name: &str| members.get(name).and_then(Value::as_text);
+        let number = |name: &str| match members.get(name) {
+            Some(Value::Integer(number)) => u64::try_from(*number).ok(),
+            _ => None,
+        };
+        let kind = text("kind")?;
+        if text("log")? != log.as_str() || Body::knows(kind) {
+            return None;
+        }
+        let writer = serde_json::to_value(members.get("writer")?).ok()?;
+        Some(Self {
+            seq: number("seq")?,
+            at: text("at")?.parse().ok()?,
+            id: text("id")?.parse().ok()?,
+            writer: serde_json::from_value(writer).ok()?,
+            previous: None,
+            entry: Entry::Unknown(kind.to_owned()),
+        })
+    }
+
+    /// The kind, as it stands in the record.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        super::body::kind(&self.entry)
+    }
+
+    /// The request it is about.
+    #[must_use]
+    pub fn request(&self) -> Option<RequestId> {
+        match &self.entry {
+            Entry::Request(request, _) => Some(*request),
+            _ => None,
+        }
+    }
+}
+
+/// One record as it is stored.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StoredRecord {
+    /// Its place in the log.
+    pub seq: u64,
+    /// Its leaf hash, as it was when it was written.
+    pub leaf: Hash,
+    /// The exact bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl StoredRecord {
+    /// A stored record.
+    #[must_use]
+    pub fn new(seq: u64, leaf: Hash, bytes: Vec<u8>) -> Self {
+        Self { seq, leaf, bytes }
+    }
+}
+

@@ -1,0 +1,163 @@
+//! What the gate wants to do, with the facts it has gathered.
+
+use std::collections::BTreeMap;
+
+use super::event::{Created, Event, Finished, NoticeResult};
+use crate::digest::{ActionDigest, PolicyDigest};
+use crate::error::{ApprovalError, Code};
+use crate::id::{PersonId, RequestId};
+use crate::policy::{Ceiling, Evaluation};
+use crate::principal::Standing;
+use crate::review::Review;
+
+/// One thing to do to one request.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Command {
+    /// Make the request.
+    Ask(Box<Ask>),
+    /// Count a vote.
+    Review(Box<ReviewFacts>),
+    /// End what is out of time; nothing when it is not.
+    Expire(RequestId),
+    /// Withdraw it.
+    Cancel(RequestId),
+    /// Use the approval up.
+    Consume(Box<Consumption>),
+    /// The last check failed after the approval was used up; the body did not run.
+    Burn {
+        /// The request.
+        request: RequestId,
+        /// What was about to run.
+        got: ActionDigest,
+    },
+    /// The body ended.
+    Finish {
+        /// The request.
+        request: RequestId,
+        /// How.
+        finished: Finished,
+    },
+    /// A channel reported on a copy.
+    Notice {
+        /// The request.
+        request: RequestId,
+        /// What it said.
+        result: NoticeResult,
+    },
+}
+
+impl Command {
+    /// The request it is about.
+    #[must_use]
+    pub fn request(&self) -> RequestId {
+        match self {
+            Self::Ask(ask) => ask.created.action.request_id,
+            Self::Review(facts) => facts.review.request,
+            Self::Consume(consumption) => consumption.request,
+            Self::Expire(request) | Self::Cancel(request) | Self::Burn { request, .. } | Self::Finish { request, .. } | Self::Notice { request, .. } => *request,
+        }
+    }
+}
+
+/// A new request, sealed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Ask {
+    /// What is asked.
+    pub created: Created,
+    /// What the policy said.
+    pub evaluation: Evaluation,
+    /// The first ceiling that has no room; set by the store's counters, in the same transaction.
+    pub over: Option<Ceiling>,
+}
+
+impl Ask {
+    /// A new request and what the policy said of it.
+    #[must_use]
+    pub fn new(created: Created, evaluation: Evaluation) -> Self {
+        Self { created, evaluation, over: None }
+    }
+}
+
+/// A vote, and what the directory said about who cast it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ReviewFacts {
+    /// The vote.
+    pub review: Review,
+    /// The person behind the account; none when the account is linked to nobody.
+    pub person: Option<PersonId>,
+    /// The person's standing; none when the directory does not know the person.
+    pub standing: Option<Standing>,
+}
+
+impl ReviewFacts {
+    /// A vote by an account linked to this person, of this standing.
+    #[must_use]
+    pub fn new(review: Review, person: Option<PersonId>, standing: Option<Standing>) -> Self {
+        Self { review, person, standing }
+    }
+}
+
+/// The wish to use an approval, and the facts as they are now.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Consumption {
+    /// The request.
+    pub request: RequestId,
+    /// What is about to run.
+    pub digest: ActionDigest,
+    /// The policy that the asking process holds now.
+    pub policy: PolicyDigest,
+    /// The standing, now, of everybody who approved.
+    pub standings: BTreeMap<PersonId, Standing>,
+    /// What the policy of now says, when it is not the policy the request was made under.
+    pub changed: Option<Evaluation>,
+}
+
+impl Consumption {
+    /// The wish to use the approval of a request for an action with this digest.
+    #[must_use]
+    pub fn new(request: RequestId, digest: ActionDigest, policy: PolicyDigest) -> Self {
+        Self { request, digest, policy, standings: BTreeMap::new(), changed: None }
+    }
+}
+
+/// What follows from a command: events to record, and perhaps a refusal for the caller.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Step {
+    /// To be recorded, in order; the refusal's own record is among them.
+    pub events: Vec<Event>,
+    /// What the caller is told, when it is no.
+    pub refusal: Option<Refusal>,
+}
+
+impl Step {
+    pub(super) fn accept(events: Vec<Event>) -> Self {
+        Self { events, refusal: None }
+    }
+
+    pub(super) fn refuse(events: Vec<Event>, code: Code, message: impl Into<String>) -> Self {
+        Self { events, refusal: Some(Refusal { code, message: message.into() }) }
+    }
+}
+
+/// Why a command was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Refusal {
+    /// The stable code.
+    pub code: Code,
+    /// What it means and how to mend it.
+    pub message: String,
+}
+
+impl Refusal {
+    /// The refusal as the caller sees it.
+    #[must_use]
+    pub fn into_error(self, request: RequestId) -> ApprovalError {
+        ApprovalError::new(self.code, self.message).with_request(request)
+    }
+}

@@ -1,0 +1,173 @@
+//! What can happen to a request; each event becomes one record.
+
+use std::collections::BTreeSet;
+
+use crate::sealed::ActionRecord;
+use crate::clock::Timestamp;
+use crate::digest::{ActionDigest, Commitment};
+use crate::error::Code;
+use crate::id::{GroupName, PersonId};
+use crate::policy::Requirement;
+use crate::principal::Assurance;
+use crate::request::{IdempotencyKey, Outcome, PolicyRef};
+use crate::review::{Evidence, Vote};
+
+/// One thing that happened to a request.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// `request.created`
+    Created(Box<Created>),
+    /// `request.auto_approved`
+    AutoApproved(Approved),
+    /// `review.recorded`
+    Reviewed(Box<Reviewed>),
+    /// `review.refused`
+    ReviewRefused(Box<ReviewRefused>),
+    /// `request.approved`
+    Approved(Approved),
+    /// `request.denied`
+    Denied(Denied),
+    /// `request.expired`
+    Expired,
+    /// `request.cancelled`
+    Cancelled,
+    /// `permit.consumed`
+    Consumed(Consumed),
+    /// `permit.refused`
+    PermitRefused(PermitRefused),
+    /// `outcome.succeeded`, `outcome.failed`, `outcome.unknown`
+    Finished(Finished),
+    /// `notice.sent`, `notice.failed`
+    Notice(NoticeResult),
+}
+
+/// Somebody asked.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Created {
+    /// The action, every value bound.
+    pub action: ActionRecord,
+    /// What binds it.
+    pub digest: ActionDigest,
+    /// The policy asked.
+    pub policy: PolicyRef,
+    /// What it takes; none when a rule allowed or forbade it outright.
+    pub requirement: Option<Requirement>,
+    /// How long the approval may wait to be used, in seconds.
+    pub use_within_s: u64,
+    /// Names the call for the requester.
+    pub key: Option<IdempotencyKey>,
+}
+
+/// Enough people, or a rule, said yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Approved {
+    /// The people whose approvals met the quorum; empty for a rule.
+    pub by: Vec<PersonId>,
+    /// Until when it may be used.
+    pub until: Timestamp,
+}
+
+/// A verified person voted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reviewed {
+    /// Who.
+    pub person: PersonId,
+    /// Yes or no.
+    pub vote: Vote,
+    /// What the person was shown.
+    pub digest: ActionDigest,
+    /// How well the identity was proven.
+    pub assurance: Assurance,
+    /// The groups the person was in at that time.
+    pub groups: BTreeSet<GroupName>,
+    /// The proof.
+    pub evidence: Evidence,
+    /// Binds the reason the person gave.
+    pub reason: Option<Commitment>,
+}
+
+/// A vote that does not count, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReviewRefused {
+    /// Why.
+    pub code: Code,
+    /// The account that was proven.
+    pub identity: String,
+    /// The person behind it, when known.
+    pub person: Option<PersonId>,
+    /// What was voted.
+    pub vote: Vote,
+}
+
+/// A person or a rule said no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Denied {
+    /// The person; none for a rule.
+    pub by: Option<PersonId>,
+    /// Binds the reason the person gave.
+    pub reason: Option<Commitment>,
+}
+
+/// The right to run was used up; from here on the body may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Consumed {
+    /// What may run.
+    pub digest: ActionDigest,
+}
+
+/// A right was presented and refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PermitRefused {
+    /// Why.
+    pub code: Code,
+    /// The digest that was presented, when it differed.
+    pub got: Option<ActionDigest>,
+    /// Whether the right is gone for good.
+    pub burned: bool,
+}
+
+/// The body ended, or is believed to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finished {
+    /// How.
+    pub outcome: Outcome,
+    /// More about it: `panicked`, `dropped`, `process_gone`.
+    pub code: Option<String>,
+    /// How long the body ran, in microseconds, when that is known.
+    pub duration_us: Option<u64>,
+}
+
+/// A channel took a copy of the request, or failed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NoticeResult {
+    /// The channel.
+    pub channel: String,
+    /// Where the copy went, as the channel names it; none when it failed.
+    pub place: Option<String>,
+    /// What failed; none when it was sent.
+    pub error: Option<String>,
+}
+
+impl NoticeResult {
+    /// A copy that went to a place.
+    #[must_use]
+    pub fn sent(channel: impl Into<String>, place: impl Into<String>) -> Self {
+        Self { channel: channel.into(), place: Some(place.into()), error: None }
+    }
+
+    /// A copy that did not go out.
+    #[must_use]
+    pub fn failed(channel: impl Into<String>, error: impl Into<String>) -> Self {
+        Self { channel: channel.into(), place: None, error: Some(error.into()) }
+    }
+}

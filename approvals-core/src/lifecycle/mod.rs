@@ -1,0 +1,19 @@
+//! The life of a request: a pure state machine. No I/O, no clock of its own.
+//!
+//! [`decide`] takes the state, a command, the facts and the time, and answers with events to
+//! record, or with a refusal (which is recorded too). [`RequestState::apply`] folds events back
+//! into state. The gate and the offline verifier use the same two functions.
+
+mod command;
+mod decide;
+mod event;
+mod state;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+pub use command::{Ask, Command, Consumption, Refusal, ReviewFacts, Step};
+pub use decide::decide;
+pub use event::{Approved, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused, Reviewed, ReviewRefused};
+pub use state::{ImpossibleEvent, Phase, RequestState};
+pub use tally::{distinct_enough, progress};

@@ -1,0 +1,348 @@
+use std::collections::BTreeSet;
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::action::Action;
+use crate::clock::Timestamp;
+use crate::digest::{ActionDigest, PolicyDigest, RedactionKey, SchemaDigest};
+use crate::error::Code;
+use crate::id::{GroupName, PersonId, RequestId};
+use crate::policy::{Evaluation, Forbidden, Quorum, Requirement};
+use crate::principal::{Agent, Assurance, IdentityKey, Standing};
+use crate::proposal::Proposal;
+use crate::request::{Outcome, PolicyRef, Status};
+use crate::review::{Evidence, Review, VerifiedApprover, Vote};
+use crate::sealed::{AgentClaims, Salts, SealedAction};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn at(minutes: u64) -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000).after(Duration::from_secs(60 * minutes))
+}
+
+fn policy() -> PolicyDigest {
+    PolicyDigest::of(b"policy")
+}
+
+fn quorums(list: &[(&str, u8, Assurance)]) -> Requirement {
+    let quorums = list.iter().map(|(group, need, assurance)| Quorum::new(group.parse().unwrap(), NonZeroU8::new(*need).unwrap(), *assurance));
+    Requirement::new(quorums.collect(), HOUR, HOUR, Vec::new()).unwrap()
+}
+
+/// A request by an agent of Alice, owned by Olga.
+fn ask(evaluation: Evaluation) -> Command {
+    let agent = Agent::new("bot").on_behalf_of("u_alice").owned_by("u_olga");
+    let action = Action {
+        scope: "db.drop".parse().unwrap(),
+        function: "f".to_owned(),
+        schema: SchemaDigest::of(b""),
+        params: Vec::new(),
+        not_covered: Vec::new(),
+        resource: None,
+        environment: None,
+        tenant: None,
+    };
+    let proposal = Proposal::new(agent.requester().unwrap(), action);
+    let key = RedactionKey::from_bytes(&[0; 32]);
+    let sealed = SealedAction::seal(&proposal, AgentClaims::of(&agent), RequestId::from_bytes([1; 16]), at(60), &Salts::fresh().unwrap(), &key).unwrap();
+    let created = Created { action: sealed.record().clone(), digest: sealed.digest(), policy: PolicyRef::new(1, policy(), Vec::new()), requirement: None, use_within_s: 3_600, key: None };
+    Command::Ask(Box::new(Ask::new(created, evaluation)))
+}
+
+struct Case(Option<RequestState>, Vec<Event>);
+
+impl Case {
+    fn of(requirement: Requirement) -> Self {
+        let mut case = Self(None, Vec::new());
+        assert_eq!(case.run(&ask(Evaluation::Require(requirement)), at(0)), None);
+        case
+    }
+
+    fn run(&mut self, command: &Command, now: Timestamp) -> Option<Code> {
+        let step = decide(self.0.as_ref(), command, now);
+        for event in &step.events {
+            match &mut self.0 {
+                Some(state) => state.apply(event).unwrap(),
+                None => self.0 = Some(RequestState::begin(event, now).unwrap()),
+            }
+        }
+        self.1.extend(step.events);
+        step.refusal.map(|refusal| refusal.code)
+    }
+
+    fn state(&self) -> &RequestState {
+        self.0.as_ref().unwrap()
+    }
+
+    fn review(&mut self, who: &str, groups: &[&str], vote: Vote, now: Timestamp) -> Option<Code> {
+        let command = review(self.state(), Some(who), groups, vote, Assurance::A2);
+        self.run(&command, now)
+    }
+
+    fn consume(&mut self, people: &[(&str, &[&str])], now: Timestamp) -> Option<Code> {
+        let command = Command::Consume(Box::new(wish(self.state(), people)));
+        self.run(&command, now)
+    }
+
+    fn ran(&self) -> bool {
+        self.1.iter().any(|event| matches!(event, Event::Consumed(_)))
+    }
+}
+
+fn review(state: &RequestState, who: Option<&str>, groups: &[&str], vote: Vote, assurance: Assurance) -> Command {
+    let identity = IdentityKey::new("test", "", who.unwrap_or("stranger")).unwrap();
+    let approver = VerifiedApprover::assertion(identity, assurance, Evidence::new("test"));
+    let review = Review::new(approver, state.id(), state.digest(), policy(), vote);
+    let person: Option<PersonId> = who.map(|who| who.parse().unwrap());
+    let standing = person.clone().map(|person| standing(person, groups));
+    Command::Review(Box::new(ReviewFacts::new(review, person, standing)))
+}
+
+fn standing(person: PersonId, groups: &[&str]) -> Standing {
+    Standing::active(person, groups.iter().map(|group| group.parse::<GroupName>().unwrap()))
+}
+
+fn wish(state: &RequestState, people: &[(&str, &[&str])]) -> Consumption {
+    let mut wish = Consumption::new(state.id(), state.digest(), policy());
+    for (who, groups) in people {
+        let person: PersonId = who.parse().unwrap();
+        wish.standings.insert(person.clone(), standing(person, groups));
+    }
+    wish
+}
+
+fn one() -> Requirement {
+    quorums(&[("ops", 1, Assurance::A1)])
+}
+
+#[test]
+fn one_yes_one_run_one_outcome() {
+    let mut case = Case::of(one());
+    assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), None);
+    assert_eq!(case.state().status(), Status::Approved);
+    assert_eq!(case.consume(&[("u_bob", &["ops"])], at(2)), None);
+    let finish = Command::Finish { request: case.state().id(), finished: Finished { outcome: Outcome::Succeeded, code: None, duration_us: None } };
+    assert_eq!(case.run(&finish, at(3)), None);
+    assert_eq!(*case.state().phase(), Phase::Finished(Outcome::Succeeded));
+}
+
+#[test]
+fn i4_threat_14_15_whoever_is_behind_the_request_cannot_approve_it_and_can_stop_it() {
+    for who in ["u_alice", "u_olga"] {
+        let mut case = Case::of(one());
+        assert_eq!(case.review(who, &["ops"], Vote::Approve, at(1)), Some(Code::SelfApproval));
+        assert!(matches!(case.1.last(), Some(Event::ReviewRefused(_))), "the attempt is on record");
+        assert_eq!(case.review(who, &[], Vote::Deny, at(1)), None);
+        assert_eq!(case.state().status(), Status::Denied);
+    }
+}
+
+#[test]
+fn threat_16_18_a_quorum_counts_people() {
+    let mut case = Case::of(quorums(&[("ops", 2, Assurance::A1)]));
+    assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), None);
+    assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), Some(Code::DuplicateVote));
+    let stranger = review(case.state(), None, &[], Vote::Approve, Assurance::A3);
+    assert_eq!(case.run(&stranger, at(1)), Some(Code::IdentityUnresolved));
+    assert_eq!(case.state().status(), Status::Pending);
+    assert_eq!(case.review("u_carol", &["ops"], Vote::Approve, at(1)), None);
+    assert_eq!(case.state().status(), Status::Approved);
+}
+
+#[test]
+fn one_person_fills_one_seat_however_many_groups() {
+    let both: &[&str] = &["ops", "security"];
+    let mut case = Case::of(quorums(&[("ops", 1, Assurance::A1), ("security", 1, Assurance::A1)]));
+    assert_eq!(case.review("u_bob", both, Vote::Approve, at(1)), None);
+    assert_eq!(case.state().status(), Status::Pending);
+    // Bob must move to the security seat for Carol, who is in ops only.
+    assert_eq!(case.review("u_carol", &["ops"], Vote::Approve, at(1)), None);
+    assert_eq!(case.state().status(), Status::Approved);
+}
+
+#[test]
+fn threat_19_distinct_but_ineligible() {
+    let mut case = Case::of(one());
+    assert_eq!(case.review("u_eve", &["cooks"], Vote::Approve, at(1)), Some(Code::NotEligible));
+    assert_eq!(case.review("u_eve", &["cooks"], Vote::Deny, at(1)), Some(Code::NotEligible));
+    let mut gone = review(case.state(), Some("u_bob"), &["ops"], Vote::Approve, Assurance::A2);
+    if let Command::Review(facts) = &mut gone {
+        facts.standing = Some(Standing::disabled("u_bob".parse().unwrap()));
+    }
+    assert_eq!(case.run(&gone, at(1)), Some(Code::NotEligible));
+}
+
+#[test]
+fn a_weak_proof_can_deny_and_not_approve() {
+    let mut case = Case::of(quorums(&[("ops", 1, Assurance::A3)]));
+    assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), Some(Code::AssuranceTooLow));
+    assert_eq!(case.review("u_bob", &["ops"], Vote::Deny, at(1)), None);
+    assert_eq!(case.state().status(), Status::Denied);
+}
+
+#[test]
+fn a_decision_binds_digest_policy_and_person() {
+    let mut case = Case::of(one());
+    let base = review(case.state(), Some("u_bob"), &["ops"], Vote::Approve, Assurance::A2);
+    let mut check = |change: &dyn Fn(&mut Review), want: Code| {
+        let mut command = base.clone();
+        if let Command::Review(facts) = &mut command {
+            change(&mut facts.review);
+        }
+        assert_eq!(case.run(&command, at(1)), Some(want));
+    };
+    check(&|review| review.digest = ActionDigest::of(b"other"), Code::ActionMismatch);
+    check(&|review| review.policy = PolicyDigest::of(b"other"), Code::PolicyChanged);
+    check(&|review| review.says = Some("u_carol".parse().unwrap()), Code::SignatureInvalid);
+    assert_eq!(case.state().status(), Status::Pending);
+}
+
+#[test]
+fn i9_threat_27_a_late_click_is_too_late() {
+    for late in [at(60), at(60 * 25)] {
+        let mut case = Case::of(one());
+        assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, late), Some(Code::Expired));
+        assert_eq!(case.state().status(), Status::Expired);
+        assert!(!case.1.iter().any(|event| matches!(event, Event::Approved(_) | Event::Reviewed(_))));
+    }
+}
+
+#[test]
+fn i9_threat_26_an_approval_is_worth_nothing_after_its_time() {
+    let mut case = Case::of(one());
+    assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), None);
+    assert_eq!(case.consume(&[("u_bob", &["ops"])], at(61)), Some(Code::Expired));
+    assert_eq!(case.state().status(), Status::Expired);
+    assert!(!case.ran());
+}
+
+#[test]
+fn threat_29_a_denial_before_use_always_wins() {
+    let mut case = Case::of(one());
+    assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), None);
+    assert_eq!(case.review("u_carol", &["ops"], Vote::Deny, at(2)), None);
+    assert_eq!(case.consume(&[("u_bob", &["ops"])], at(3)), Some(Code::Denied));
+    assert!(!case.ran());
+}
+
+#[test]
+fn i3_threat_30_a_second_use_is_refused_and_recorded() {
+    let mut case = Case::of(one());
+    case.review("u_bob", &["ops"], Vote::Approve, at(1));
+    assert_eq!(case.consume(&[("u_bob", &["ops"])], at(2)), None);
+    assert_eq!(case.consume(&[("u_bob", &["ops"])], at(2)), Some(Code::AlreadyConsumed));
+    assert!(matches!(case.1.last(), Some(Event::PermitRefused(_))));
+    assert_eq!(case.review("u_carol", &["ops"], Vote::Deny, at(3)), Some(Code::AlreadyConsumed));
+}
+
+#[test]
+fn threat_32_a_withdrawn_request_stays_withdrawn() {
+    let mut case = Case::of(one());
+    let id = case.state().id();
+    assert_eq!(case.run(&Command::Cancel(id), at(1)), None);
+    assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(2)), Some(Code::Cancelled));
+    assert_eq!(case.consume(&[], at(2)), Some(Code::Cancelled));
+}
+
+#[test]
+fn i2_threat_01_another_digest_is_refused() {
+    let mut case = Case::of(one());
+    case.review("u_bob", &["ops"], Vote::Approve, at(1));
+    let mut other = wish(case.state(), &[("u_bob", &["ops"])]);
+    other.digest = ActionDigest::of(b"other");
+    assert_eq!(case.run(&Command::Consume(Box::new(other)), at(2)), Some(Code::ActionMismatch));
+    assert!(!case.ran());
+}
+
+#[test]
+fn eligibility_and_policy_are_asked_again_at_use() {
+    let mut case = Case::of(one());
+    case.review("u_bob", &["ops"], Vote::Approve, at(1));
+    assert_eq!(case.consume(&[("u_bob", &["cooks"])], at(2)), Some(Code::NotEligible));
+    assert_eq!(case.consume(&[], at(2)), Some(Code::NotEligible));
+    for (evaluation, want) in [
+        (Evaluation::Deny(Forbidden::by(Vec::new())), Some(Code::PolicyChanged)),
+        (Evaluation::Require(quorums(&[("ops", 2, Assurance::A1)])), Some(Code::PolicyChanged)),
+        (Evaluation::Require(one()), None),
+    ] {
+        let mut wish = wish(case.state(), &[("u_bob", &["ops"])]);
+        wish.changed = Some(evaluation);
+        assert_eq!(case.run(&Command::Consume(Box::new(wish)), at(2)), want);
+    }
+}
+
+#[test]
+fn a_rule_that_forbids_is_on_record() {
+    let mut case = Case(None, Vec::new());
+    assert_eq!(case.run(&ask(Evaluation::Deny(Forbidden::by(vec!["never".parse().unwrap()]))), at(0)), Some(Code::PolicyDenied));
+    assert_eq!(case.state().status(), Status::Denied);
+    assert_eq!(case.consume(&[], at(1)), Some(Code::Denied));
+}
+
+#[test]
+fn an_unknown_outcome_can_be_settled_and_nothing_else() {
+    let mut case = Case::of(one());
+    case.review("u_bob", &["ops"], Vote::Approve, at(1));
+    case.consume(&[("u_bob", &["ops"])], at(2));
+    let id = case.state().id();
+    let finish = |outcome| Command::Finish { request: id, finished: Finished { outcome, code: None, duration_us: None } };
+    for (outcome, want) in [(Outcome::Unknown, Outcome::Unknown), (Outcome::Unknown, Outcome::Unknown), (Outcome::Failed, Outcome::Failed), (Outcome::Succeeded, Outcome::Failed)] {
+        case.run(&finish(outcome), at(3));
+        assert_eq!(*case.state().phase(), Phase::Finished(want));
+    }
+}
+
+/// Somebody and something at random; the eligible people are `u_1` and `u_2`, in ops.
+fn any_command() -> impl Strategy<Value = (usize, usize, bool, bool, u64)> {
+    (0..6_usize, 0..5_usize, any::<bool>(), any::<bool>(), 0..90_u64)
+}
+
+const CAST: [&str; 5] = ["u_1", "u_2", "u_alice", "u_olga", "u_eve"];
+
+fn play(steps: Vec<(usize, usize, bool, bool, u64)>, eligible: &[&str]) -> (bool, Case) {
+    let mut case = Case::of(quorums(&[("ops", 2, Assurance::A2)]));
+    for (what, who, yes, weak, minute) in steps {
+        let who = CAST[who];
+        let groups: &[&str] = if eligible.contains(&who) || who == "u_alice" || who == "u_olga" { &["ops"] } else { &["cooks"] };
+        let vote = if yes { Vote::Approve } else { Vote::Deny };
+        let assurance = if weak { Assurance::A1 } else { Assurance::A2 };
+        let id = case.state().id();
+        let command = match what {
+            0..=2 => review(case.state(), Some(who), groups, vote, assurance),
+            3 => Command::Expire(id),
+            4 => Command::Burn { request: id, got: ActionDigest::of(b"x") },
+            _ => Command::Consume(Box::new(wish(case.state(), &[("u_1", &["ops"]), ("u_2", &["ops"]), ("u_alice", &["ops"]), ("u_eve", &["ops"])]))),
+        };
+        case.run(&command, at(minute));
+    }
+    (case.ran(), case)
+}
+
+proptest! {
+    /// I1: whatever people without standing do, in whatever order, nothing runs.
+    #[test]
+    fn i1_no_sequence_by_ineligible_people_ever_runs(steps in prop::collection::vec(any_command(), 0..60)) {
+        prop_assert!(!play(steps.clone(), &[]).0);
+        prop_assert!(!play(steps, &["u_1"]).0);
+    }
+
+    /// With two eligible people it may run, at most once, and never after a denial.
+    #[test]
+    fn what_runs_ran_once_with_two_distinct_approvals(steps in prop::collection::vec(any_command(), 0..120)) {
+        let (ran, case) = play(steps, &["u_1", "u_2"]);
+        let count = case.1.iter().filter(|event| matches!(event, Event::Consumed(_))).count();
+        prop_assert!(count <= 1);
+        if ran {
+            let consumed = case.1.iter().position(|event| matches!(event, Event::Consumed(_))).unwrap();
+            let yes: BTreeSet<_> = case.1[..consumed].iter().filter_map(|event| match event {
+                Event::Reviewed(review) if review.vote == Vote::Approve => Some(review.person.clone()),
+                _ => None,
+            }).collect();
+            prop_assert_eq!(yes.len(), 2);
+            prop_assert!(!case.1[..consumed].iter().any(|event| matches!(event, Event::Denied(_))));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! A store that forgets: for tests, examples, and programs that keep no proof.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::id::{BootId, RequestId};
+use crate::ledger::StoredRecord;
+use crate::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
+use crate::request::IdempotencyKey;
+use crate::sealed::Disclosure;
+
+/// Keeps the ledger in memory and **forgets it when the process ends**.
+///
+/// Same records, same rules, no durability: approvals given here prove nothing tomorrow. Nothing
+/// is signed until [`Journal::checkpoint`](crate::Journal::checkpoint) asks for it.
+#[derive(Debug, Default)]
+pub struct ForgetfulStore {
+    records: Vec<StoredRecord>,
+    of_request: HashMap<RequestId, Vec<usize>>,
+    rows: HashMap<RequestId, RequestRow>,
+    keys: HashMap<IdempotencyKey, RequestId>,
+    disclosures: HashMap<RequestId, Vec<Disclosure>>,
+    counters: HashMap<String, Vec<Timestamp>>,
+    channels: HashSet<String>,
+    outbox: BTreeMap<(u64, String), Waiting>,
+    deadlines: BTreeMap<(Timestamp, RequestId), ()>,
+    running: HashMap<RequestId, BootId>,
+    head: Head,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    request: RequestId,
+    due: Timestamp,
+    attempts: u32,
+}
+
+impl ForgetfulStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn keep_row(&mut self, row: &RequestRow) {
+        if let Some(old) = self.rows.get(&row.id)
+            && let Some(deadline) = old.deadline
+        {
+            self.deadlines.remove(&(deadline, row.id));
+        }
+        if let Some(deadline) = row.deadline {
+            self.deadlines.insert((deadline, row.id), ());
+        }
+        match row.running {
+            Some(boot) => self.running.insert(row.id, boot),
+            None => self.running.remove(&row.id),
+        };
+        if let Some(key) = row.key {
+            self.keys.insert(key, row.id);
+        }
+        self.rows.insert(row.id, row.clone());
+    }
+
+    fn keep_notices(&mut self, notices: &[(u64, RequestId)], at: Timestamp) {
+        for (seq, request) in notices {
+            for channel in &self.channels {
+                self.outbox.insert((*seq, channel.clone()), Waiting { request: *request, due: at, attempts: 0 });
+            }
+        }
+    }
+}
+
+impl Reader for ForgetfulStore {
+    fn head(&mut self) -> Result<Head, StoreError> {
+        Ok(self.head.clone())
+    }
+
+    fn records(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        Ok(self.records.iter().skip(from).take(limit).cloned().collect())
+    }
+
+    fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError> {
+        let places = self.of_request.get(&request).map(Vec::as_slice).unwrap_or_default();
+        Ok(places.iter().filter_map(|place| self.records.get(*place)).cloned().collect())
+    }
+
+    fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError> {
+        Ok(self.disclosures.get(&request).cloned().unwrap_or_default())
+    }
+
+    fn requests(&mut self, filter: &Filter) -> Result<Vec<RequestRow>, StoreError> {
+        let mut rows: Vec<_> = self.rows.values().filter(|row| filter.status.is_none_or(|status| row.status == status)).cloned().collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.created_at));
+        rows.truncate(filter.limit);
+        Ok(rows)
+    }
+
+    fn overdue(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RequestId>, StoreError> {
+        Ok(self.deadlines.keys().take_while(|(at, _)| *at <= now).map(|(_, request)| *request).take(limit).collect())
+    }
+
+    fn running(&mut self) -> Result<Vec<(RequestId, BootId)>, StoreError> {
+        Ok(self.running.iter().map(|(request, boot)| (*request, *boot)).collect())
+    }
+
+    fn touched(&mut self, from: u64) -> Result<(Vec<(RequestId, u64)>, u64), StoreError> {
+        let touched = self.rows.values().filter(|row| row.last_seq >= from).map(|row| (row.id, row.last_seq)).collect();
+        Ok((touched, self.head.frontier.size()))
+    }
+}
+
+impl Store for ForgetfulStore {
+    fn is_durable(&self) -> bool {
+        false
+    }
+
+    fn begin(&mut self) -> Result<Head, StoreError> {
+        Ok(self.head.clone())
+    }
+
+    fn by_key(&mut self, key: &IdempotencyKey) -> Result<Option<RequestId>, StoreError> {
+        Ok(self.keys.get(key).copied())
+    }
+
+    fn count(&mut self, counter: &str, since: Timestamp) -> Result<u64, StoreError> {
+        let times = self.counters.get(counter).map(Vec::as_slice).unwrap_or_default();
+        let before = times.partition_point(|at| *at <= since);
+        Ok(times.len().saturating_sub(before) as u64)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        for (stored, request) in &batch.records {
+            if let Some(request) = request {
+                self.of_request.entry(*request).or_default().push(self.records.len());
+            }
+            self.records.push(stored.clone());
+        }
+        for row in &batch.requests {
+            self.keep_row(row);
+        }
+        for (request, disclosure) in &batch.disclosures {
+            self.disclosures.entry(*request).or_default().push(disclosure.clone());
+        }
+        for (counter, at) in &batch.counted {
+            self.counters.entry(counter.clone()).or_default().push(*at);
+        }
+        self.channels.extend(batch.channels.iter().cloned());
+        self.keep_notices(&batch.notices, batch.head.last_at.unwrap_or(Timestamp::from_micros(0)));
+        for done in &batch.delivered {
+            self.outbox.remove(done);
+        }
+        self.head = batch.head.clone();
+        Ok(())
+    }
+
+    fn rollback(&mut self) {}
+
+    fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
+        Ok(None)
+    }
+
+    fn announce(&mut self, _: BootId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn is_gone(&mut self, _: BootId) -> bool {
+        false
+    }
+
+    fn take_due(&mut self, channels: &[String], now: Timestamp, lease: Duration) -> Result<Vec<Due>, StoreError> {
+        let ready = self.outbox.iter_mut().filter(|((_, channel), waiting)| waiting.due <= now && channels.contains(channel));
+        Ok(ready
+            .map(|((seq, channel), waiting)| {
+                let due = Due::new(*seq, waiting.request, channel.clone(), waiting.attempts);
+                waiting.due = now.after(lease);
+                waiting.attempts += 1;
+                due
+            })
+            .collect())
+    }
+}

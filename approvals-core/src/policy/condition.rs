@@ -1,0 +1,241 @@
+//! Conditions: one path into a proposal, and the tests its value must pass.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use super::scalar::{Family, Literal, Scalar};
+use crate::proposal::Proposal;
+
+/// Whether something holds, as far as the proposal tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    Yes,
+    No,
+    /// The value is missing, redacted or of another kind. Counts as yes for what tightens, and as
+    /// no for what loosens.
+    Unknown,
+}
+
+impl Holds {
+    /// The three-valued AND: one sure no decides, then one unknown.
+    pub(super) fn all(tests: impl IntoIterator<Item = Self>) -> Self {
+        let mut answer = Self::Yes;
+        for test in tests {
+            match test {
+                Self::No => return Self::No,
+                Self::Unknown => answer = Self::Unknown,
+                Self::Yes => {}
+            }
+        }
+        answer
+    }
+
+    fn from(known: Option<bool>) -> Self {
+        match known {
+            Some(true) => Self::Yes,
+            Some(false) => Self::No,
+            None => Self::Unknown,
+        }
+    }
+}
+
+/// What a condition looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Path {
+    Environment,
+    Tenant,
+    Resource,
+    Agent,
+    /// A parameter, and the members to walk down from there.
+    Arg {
+        name: String,
+        members: Vec<String>,
+    },
+}
+
+/// One entry of a rule's `when`.
+#[derive(Debug, Clone)]
+pub(super) struct Condition {
+    pub(super) path: Path,
+    /// Never empty, and all of one family.
+    pub(super) tests: Vec<Test>,
+    /// Where it stands in the policy.
+    pub(super) at: usize,
+}
+
+/// One operator with what it compares with.
+#[derive(Debug, Clone)]
+pub(super) enum Test {
+    Eq(Literal),
+    Ne(Literal),
+    In(Vec<Literal>),
+    NotIn(Vec<Literal>),
+    Gt(Literal),
+    Ge(Literal),
+    Lt(Literal),
+    Le(Literal),
+    StartsWith(String),
+    EndsWith(String),
+    Contains(String),
+}
+
+impl Condition {
+    pub(super) fn holds(&self, proposal: &Proposal) -> Holds {
+        match self.path.look(proposal) {
+            Some(value) => Holds::all(self.tests.iter().map(|test| test.holds(value))),
+            None => Holds::Unknown,
+        }
+    }
+
+    pub(super) fn family(&self) -> Option<Family> {
+        self.tests.iter().find_map(Test::family)
+    }
+
+    /// Whether it names what is let through, rather than what is not or how a text is spelled.
+    pub(super) fn is_positive(&self) -> bool {
+        self.family() == Some(Family::Boolean) || self.tests.iter().any(Test::is_positive)
+    }
+
+    /// Whether it lets through every text but some.
+    pub(super) fn excludes_texts(&self) -> bool {
+        let negative = |test: &Test| matches!(test, Test::Ne(_) | Test::NotIn(_));
+        self.family() == Some(Family::Text) && self.tests.iter().any(negative)
+    }
+}
+
+impl Path {
+    fn look<'p>(&self, proposal: &'p Proposal) -> Option<Scalar<'p>> {
+        let action = &proposal.action;
+        match self {
+            Self::Environment => action.environment.as_deref().map(Scalar::Text),
+            Self::Tenant => action.tenant.as_deref().map(Scalar::Text),
+            Self::Resource => action.resource.as_deref().map(Scalar::Text),
+            Self::Agent => Some(Scalar::Text(proposal.requester.agent().as_str())),
+            Self::Arg { name, members } => {
+                let mut value = action.param(name)?;
+                for member in members {
+                    value = value.as_record()?.get(member)?;
+                }
+                Scalar::of(value)
+            }
+        }
+    }
+}
+
+impl Test {
+    fn holds(&self, value: Scalar<'_>) -> Holds {
+        let compare = |literal: &Literal| value.compare(literal.scalar());
+        let is_one_of = |literals: &[Literal]| {
+            let mut found = false;
+            for literal in literals {
+                found |= compare(literal)?.is_eq();
+            }
+            Some(found)
+        };
+        Holds::from(match self {
+            Self::Eq(literal) => compare(literal).map(Ordering::is_eq),
+            Self::Ne(literal) => compare(literal).map(Ordering::is_ne),
+            Self::Gt(literal) => compare(literal).map(Ordering::is_gt),
+            Self::Ge(literal) => compare(literal).map(Ordering::is_ge),
+            Self::Lt(literal) => compare(literal).map(Ordering::is_lt),
+            Self::Le(literal) => compare(literal).map(Ordering::is_le),
+            Self::In(literals) => is_one_of(literals),
+            Self::NotIn(literals) => is_one_of(literals).map(|found| !found),
+            Self::StartsWith(part) => value.text().map(|text| text.starts_with(part)),
+            Self::EndsWith(part) => value.text().map(|text| text.ends_with(part)),
+            Self::Contains(part) => value.text().map(|text| text.contains(part)),
+        })
+    }
+
+    fn family(&self) -> Option<Family> {
+        match self {
+            Self::Eq(literal) | Self::Ne(literal) => Some(literal.family()),
+            Self::In(literals) | Self::NotIn(literals) => literals.first().map(Literal::family),
+            Self::Gt(_) | Self::Ge(_) | Self::Lt(_) | Self::Le(_) => Some(Family::Number),
+            Self::StartsWith(_) | Self::EndsWith(_) | Self::Contains(_) => Some(Family::Text),
+        }
+    }
+
+    /// Whether all that it compares with is of this family.
+    pub(super) fn is_of(&self, family: Family) -> bool {
+        match self {
+            Self::In(literals) | Self::NotIn(literals) => {
+                literals.iter().all(|literal| literal.family() == family)
+            }
+            _ => self.family() == Some(family),
+        }
+    }
+
+    fn is_positive(&self) -> bool {
+        use Test::{Eq, Ge, Gt, In, Le, Lt};
+        matches!(self, Eq(_) | In(_) | Gt(_) | Ge(_) | Lt(_) | Le(_))
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment => f.write_str("env"),
+            Self::Tenant => f.write_str("tenant"),
+            Self::Resource => f.write_str("resource"),
+            Self::Agent => f.write_str("agent"),
+            Self::Arg { name, members } => {
+                write!(f, "args.{name}")?;
+                members.iter().try_for_each(|member| write!(f, ".{member}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, test) in self.tests.iter().enumerate() {
+            let and = if place > 0 { " and " } else { "" };
+            write!(f, "{and}{} {test}", self.path)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Test {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |literals: &[Literal]| {
+            let texts: Vec<String> = literals.iter().map(Literal::to_string).collect();
+            texts.join(", ")
+        };
+        match self {
+            Self::Eq(literal) => write!(f, "= {literal}"),
+            Self::Ne(literal) => write!(f, "!= {literal}"),
+            Self::Gt(literal) => write!(f, "> {literal}"),
+            Self::Ge(literal) => write!(f, ">= {literal}"),
+            Self::Lt(literal) => write!(f, "< {literal}"),
+            Self::Le(literal) => write!(f, "<= {literal}"),
+            Self::In(literals) => write!(f, "in [{}]", list(literals)),
+            Self::NotIn(literals) => write!(f, "not in [{}]", list(literals)),
+            Self::StartsWith(part) => write!(f, "starts with \"{}\"", part.escape_default()),
+            Self::EndsWith(part) => write!(f, "ends with \"{}\"", part.escape_default()),
+            Self::Contains(part) => write!(f, "contains \"{}\"", part.escape_default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sure_no_decides_in_any_order() {
+        use Holds::{No, Unknown, Yes};
+        let check = |tests: &[Holds], want: Holds| {
+            assert_eq!(Holds::all(tests.iter().copied()), want, "{tests:?}");
+        };
+        check(&[], Yes);
+        check(&[Yes, Yes], Yes);
+        check(&[Yes, Unknown], Unknown);
+        check(&[Unknown, Yes], Unknown);
+        check(&[No, Unknown], No);
+        check(&[Unknown, No], No);
+        check(&[No, Yes], No);
+        check(&[Yes, No, Unknown], No);
+    }
+}

@@ -1,0 +1,83 @@
+//! Evaluation: pure, total, and strict about what it does not know.
+
+use super::condition::Holds;
+use super::model::{Effect, Policy, Rule};
+use super::requirement::{Allowance, Evaluation, Forbidden, Requirement};
+use crate::proposal::Proposal;
+
+impl Policy {
+    /// What this proposal takes under this policy.
+    ///
+    /// Every rule for the scope is looked at, and the strictest kind of answer wins: a hard deny,
+    /// then all matching requirements merged, then what runs by itself, then the default.
+    ///
+    /// A value that is missing, redacted, or of another kind than the condition compares with can
+    /// only tighten: it matches rules that deny or require, and never one that lets through by
+    /// itself. Requirements that match for no better reason are added to the default and do not
+    /// replace it, and ceilings of `auto` rules that may match are kept, so that leaving a value
+    /// out never buys a weaker answer than any value would.
+    #[must_use]
+    pub fn evaluate(&self, proposal: &Proposal) -> Evaluation {
+        let mut matched = Matched::default();
+        for rule in self.rules_for(&proposal.action.scope) {
+            matched.add(rule, rule.holds(proposal));
+        }
+        if !matched.denied.is_empty() {
+            return Evaluation::Deny(Forbidden::by(ids(&matched.denied)));
+        }
+        let default = self.default_requirement();
+        match (&matched.required, &matched.perhaps_required) {
+            (Some(sure), Some(perhaps)) => Evaluation::Require(sure.merge(perhaps)),
+            (Some(sure), None) => Evaluation::Require(sure.clone()),
+            (None, Some(perhaps)) => Evaluation::Require(perhaps.merge(default)),
+            (None, None) if matched.allowed.is_empty() => Evaluation::Require(default.clone()),
+            (None, None) => Evaluation::Allow(matched.allowance(proposal, default)),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Matched<'p> {
+    denied: Vec<&'p Rule>,
+    required: Option<Requirement>,
+    perhaps_required: Option<Requirement>,
+    allowed: Vec<&'p Rule>,
+    /// Every `auto` rule that matches or may match: a ceiling can only tighten.
+    limiting: Vec<&'p Rule>,
+}
+
+impl<'p> Matched<'p> {
+    fn add(&mut self, rule: &'p Rule, holds: Holds) {
+        match (&rule.effect, holds) {
+            (_, Holds::No) => {}
+            (Effect::Deny, Holds::Yes | Holds::Unknown) => self.denied.push(rule),
+            (Effect::Auto(_), Holds::Unknown) => self.limiting.push(rule),
+            (Effect::Auto(_), Holds::Yes) => {
+                self.allowed.push(rule);
+                self.limiting.push(rule);
+            }
+            (Effect::Require(more), Holds::Yes) => tighten(&mut self.required, more),
+            (Effect::Require(more), Holds::Unknown) => tighten(&mut self.perhaps_required, more),
+        }
+    }
+
+    fn allowance(&self, proposal: &Proposal, default: &Requirement) -> Allowance {
+        let ceiling = |rule: &&Rule| match &rule.effect {
+            Effect::Auto(Some(rate)) => Some(rate.ceiling(&rule.id, &proposal.requester)),
+            _ => None,
+        };
+        let ceilings = self.limiting.iter().filter_map(ceiling).collect();
+        Allowance::new(ids(&self.allowed), ceilings, default.clone())
+    }
+}
+
+fn tighten(have: &mut Option<Requirement>, more: &Requirement) {
+    *have = Some(match have.take() {
+        Some(have) => have.merge(more),
+        None => more.clone(),
+    });
+}
+
+fn ids(rules: &[&Rule]) -> Vec<crate::id::RuleId> {
+    rules.iter().map(|rule| rule.id.clone()).collect()
+}

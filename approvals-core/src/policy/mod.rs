@@ -1,0 +1,54 @@
+//! Policy: what an action takes. Requirements in TOML, not a language.
+//!
+//! Evaluation is pure: deny, then require (all that match, together), then auto, then the
+//! default, which requires a human.
+//!
+//! ```toml
+//! version = 1
+//! default = { require = [{ group = "oncall" }], ttl = "15m", use_within = "15m" }
+//!
+//! [[rule]]
+//! id = "big-scale"
+//! scope = "k8s.scale"
+//! when = { "args.replicas" = { gt = 10 } }
+//! require = [{ group = "sre", n = 2, min_assurance = "A3" }]
+//!
+//! [[rule]]
+//! id = "ro"
+//! scope = "db.query"
+//! when = { "args.table" = { in = ["metrics", "events"] } }
+//! effect = "auto"
+//! rate = "30/h/agent"
+//!
+//! [[rule]]
+//! id = "never"
+//! scope = "iam.*"
+//! effect = "deny"
+//! ```
+//!
+//! A rule carries `require`, `effect = "deny"` or `effect = "auto"`. Its `when` tests `env`,
+//! `tenant`, `resource`, `agent` and `args.NAME` (or a member: `args.NAME.MEMBER`) against a value
+//! or against operators, all of which must hold: `eq ne in not_in gt ge lt le starts_with
+//! ends_with contains`. Comparison is exact: case counts, nothing is trimmed, no number is rounded.
+//!
+//! Trusted: who can modify the policy file can let anything run, so it belongs to an operator and
+//! never to the agent's user.
+
+mod condition;
+pub(crate) mod document;
+mod evaluate;
+mod load;
+mod merge;
+mod model;
+mod rate;
+mod requirement;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+pub use document::Finding;
+pub use load::PolicyError;
+pub use model::{Policy, RuleSummary};
+pub use requirement::{
+    Allowance, Ceiling, Evaluation, Forbidden, Quorum, Requirement, ZeroApprovals,
+};

@@ -1,0 +1,192 @@
+//! A policy that has been loaded.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::condition::{Condition, Holds};
+use super::rate::Rate;
+use super::requirement::Requirement;
+use crate::digest::PolicyDigest;
+use crate::id::RuleId;
+use crate::proposal::Proposal;
+use crate::scope::{Scope, ScopePattern};
+
+/// What every action takes; immutable, and cheap to clone and share.
+///
+/// It can only be made by [`Policy::parse`](crate::policy::Policy::parse), which refuses whatever
+/// it does not fully understand, so that a policy that exists can be evaluated without errors.
+#[derive(Clone)]
+pub struct Policy(Arc<Inner>);
+
+struct Inner {
+    text: String,
+    digest: PolicyDigest,
+    version: u64,
+    default: Requirement,
+    rules: Vec<Rule>,
+    /// The places of the rules by their exact scope or, for a wildcard, by what stands before the
+    /// star: that ends with a dot or is empty, so it never equals a scope.
+    index: HashMap<String, Vec<usize>>,
+    unchecked: Vec<String>,
+}
+
+/// What was read from a policy text.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) version: u64,
+    pub(super) default: Requirement,
+    pub(super) rules: Vec<Rule>,
+    pub(super) unchecked: Vec<String>,
+}
+
+/// One rule.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) id: RuleId,
+    pub(super) scope: ScopePattern,
+    pub(super) when: Vec<Condition>,
+    pub(super) effect: Effect,
+}
+
+/// What a rule does when it matches.
+#[derive(Debug)]
+pub(super) enum Effect {
+    Deny,
+    Require(Requirement),
+    Auto(Option<Rate>),
+}
+
+/// One rule of a policy in words, for people who review it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuleSummary {
+    /// The rule.
+    pub id: RuleId,
+    /// The scopes it is for.
+    pub scope: ScopePattern,
+    /// `require`, `deny` or `auto`.
+    pub effect: &'static str,
+    /// What it takes and when, in a sentence.
+    pub description: String,
+}
+
+impl Policy {
+    pub(super) fn new(text: &str, parts: Parts) -> Self {
+        let mut index: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, rule) in parts.rules.iter().enumerate() {
+            let pattern = rule.scope.as_str();
+            let key = pattern.strip_suffix('*').unwrap_or(pattern);
+            index.entry(key.to_owned()).or_default().push(place);
+        }
+        Self(Arc::new(Inner {
+            text: text.to_owned(),
+            digest: PolicyDigest::of(text.as_bytes()),
+            version: parts.version,
+            default: parts.default,
+            rules: parts.rules,
+            index,
+            unchecked: parts.unchecked,
+        }))
+    }
+
+    /// Names exactly this policy text, byte for byte.
+    #[must_use]
+    pub fn digest(&self) -> PolicyDigest {
+        self.0.digest
+    }
+
+    /// The version the policy gives itself; a policy in force is only replaced by a higher one.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.version
+    }
+
+    /// The text it was loaded from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// What it takes when no rule matches: always a human.
+    #[must_use]
+    pub fn default_requirement(&self) -> &Requirement {
+        &self.0.default
+    }
+
+    /// Every rule in words, in the order of the file.
+    pub fn rules(&self) -> impl Iterator<Item = RuleSummary> {
+        self.0.rules.iter().map(Rule::summary)
+    }
+
+    /// The conditions whose types could not be checked, one sentence each: no guarded function
+    /// that was given to [`Policy::parse`] has a scope that the rule is for.
+    #[must_use]
+    pub fn unchecked(&self) -> Vec<String> {
+        self.0.unchecked.clone()
+    }
+
+    /// The rules that are for this scope, in the order of the file; the others are not looked at.
+    pub(super) fn rules_for(&self, scope: &Scope) -> Vec<&Rule> {
+        let scope = scope.as_str();
+        let prefixes = scope
+            .match_indices('.')
+            .filter_map(|(dot, _)| scope.get(..=dot));
+        let mut places: Vec<usize> = prefixes
+            .chain(["", scope])
+            .filter_map(|key| self.0.index.get(key))
+            .flatten()
+            .copied()
+            .collect();
+        places.sort_unstable();
+        let rule = |place| self.0.rules.get(place);
+        places.into_iter().filter_map(rule).collect()
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Policy(version {}, {} rules, {})",
+            self.0.version,
+            self.0.rules.len(),
+            self.0.digest
+        )
+    }
+}
+
+impl Rule {
+    pub(super) fn holds(&self, proposal: &Proposal) -> Holds {
+        Holds::all(self.when.iter().map(|condition| condition.holds(proposal)))
+    }
+
+    fn summary(&self) -> RuleSummary {
+        let (effect, mut description) = match &self.effect {
+            Effect::Deny => ("deny", "never, whoever approves".to_owned()),
+            Effect::Auto(None) => ("auto", "by itself, without a ceiling".to_owned()),
+            Effect::Auto(Some(rate)) => ("auto", format!("by itself, at most {rate}")),
+            Effect::Require(requirement) => ("require", needs(requirement)),
+        };
+        let conditions: Vec<String> = self.when.iter().map(Condition::to_string).collect();
+        if !conditions.is_empty() {
+            description.push_str(" when ");
+            description.push_str(&conditions.join(" and "));
+        }
+        RuleSummary {
+            id: self.id.clone(),
+            scope: self.scope.clone(),
+            effect,
+            description,
+        }
+    }
+}
+
+fn needs(requirement: &Requirement) -> String {
+    let quorums: Vec<String> = requirement
+        .quorums()
+        .iter()
+        .map(|quorum| format!("{} of {} ({})", quorum.need, quorum.group, quorum.assurance))
+        .collect();
+    quorums.join(" and ")
+}

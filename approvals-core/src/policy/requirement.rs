@@ -1,0 +1,200 @@
+//! What a policy answers: allow, deny, or what it takes.
+
+use std::num::{NonZeroU8, NonZeroU32};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{GroupName, RuleId};
+use crate::principal::Assurance;
+
+/// A policy's answer to a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a fourth answer would have to be handled everywhere"
+)]
+pub enum Evaluation {
+    /// A rule lets it through by itself, within a ceiling.
+    Allow(Allowance),
+    /// A rule forbids it; no approval can lift that.
+    Deny(Forbidden),
+    /// People must approve.
+    Require(Requirement),
+}
+
+/// What lets an action through by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Allowance {
+    /// The rules that say so.
+    pub rules: Vec<RuleId>,
+    /// How often at most; every one of them must have room.
+    pub ceilings: Vec<Ceiling>,
+    /// What it takes once a ceiling is reached.
+    pub otherwise: Requirement,
+}
+
+impl Allowance {
+    /// An allowance by these rules; past a ceiling, `otherwise` is required.
+    #[must_use]
+    pub fn new(rules: Vec<RuleId>, ceilings: Vec<Ceiling>, otherwise: Requirement) -> Self {
+        Self {
+            rules,
+            ceilings,
+            otherwise,
+        }
+    }
+}
+
+/// How often a rule may let actions through in a sliding window; counted in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ceiling {
+    /// How often at most.
+    pub limit: NonZeroU32,
+    /// In how long a time.
+    pub window: Duration,
+    /// What is counted together, such as `ro` or `ro/agent:backup-bot`.
+    pub counter: String,
+}
+
+impl Ceiling {
+    /// At most `limit` in `window`, counted under `counter`.
+    #[must_use]
+    pub fn new(limit: NonZeroU32, window: Duration, counter: String) -> Self {
+        Self {
+            limit,
+            window,
+            counter,
+        }
+    }
+}
+
+/// A hard no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Forbidden {
+    /// The rules that say so.
+    pub rules: Vec<RuleId>,
+}
+
+impl Forbidden {
+    /// Forbidden by these rules.
+    #[must_use]
+    pub fn by(rules: Vec<RuleId>) -> Self {
+        Self { rules }
+    }
+}
+
+/// What it takes: quorums that must all be met by distinct people, and two of the three clocks.
+///
+/// A requirement of nobody cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, try_from = "Parts", into = "Parts")]
+pub struct Requirement(Parts);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    quorums: Vec<Quorum>,
+    decide_within_s: u64,
+    use_within_s: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<RuleId>,
+}
+
+/// So many people of one group, each proven at least so well.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Quorum {
+    /// The group.
+    pub group: GroupName,
+    /// How many people of it.
+    pub need: NonZeroU8,
+    /// How well each identity must be proven.
+    pub assurance: Assurance,
+}
+
+impl Quorum {
+    /// `need` people of `group`, proven at least at `assurance`.
+    #[must_use]
+    pub fn new(group: GroupName, need: NonZeroU8, assurance: Assurance) -> Self {
+        Self {
+            group,
+            need,
+            assurance,
+        }
+    }
+}
+
+/// A requirement that names no group would let everything through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a requirement must name at least one group and one person of it")]
+pub struct ZeroApprovals;
+
+impl Requirement {
+    /// All of these quorums, decided within one time and used within another.
+    ///
+    /// Both times are whole seconds; a fraction is dropped, and less than a second becomes one.
+    ///
+    /// # Errors
+    /// [`ZeroApprovals`] when there is no quorum.
+    pub fn new(
+        mut quorums: Vec<Quorum>,
+        decide_within: Duration,
+        use_within: Duration,
+        rules: Vec<RuleId>,
+    ) -> Result<Self, ZeroApprovals> {
+        quorums.sort();
+        Parts {
+            quorums,
+            decide_within_s: decide_within.as_secs().max(1),
+            use_within_s: use_within.as_secs().max(1),
+            rules,
+        }
+        .try_into()
+    }
+
+    /// The quorums, sorted by group; never empty.
+    #[must_use]
+    pub fn quorums(&self) -> &[Quorum] {
+        &self.0.quorums
+    }
+
+    /// How long people may take to decide.
+    #[must_use]
+    pub fn decide_within(&self) -> Duration {
+        Duration::from_secs(self.0.decide_within_s)
+    }
+
+    /// How long an approval may wait to be used.
+    #[must_use]
+    pub fn use_within(&self) -> Duration {
+        Duration::from_secs(self.0.use_within_s)
+    }
+
+    /// The rules behind it; empty when it is the policy's default.
+    #[must_use]
+    pub fn rules(&self) -> &[RuleId] {
+        &self.0.rules
+    }
+}
+
+impl TryFrom<Parts> for Requirement {
+    type Error = ZeroApprovals;
+    fn try_from(parts: Parts) -> Result<Self, ZeroApprovals> {
+        if parts.quorums.is_empty() {
+            Err(ZeroApprovals)
+        } else {
+            Ok(Self(parts))
+        }
+    }
+}
+
+impl From<Requirement> for Parts {
+    fn from(requirement: Requirement) -> Self {
+        requirement.0
+    }
+}

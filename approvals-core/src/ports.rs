@@ -1,0 +1,337 @@
+//! Ports: what the core asks of the world. Adapters implement them; the core never knows whom.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::sealed::Disclosure;
+use crate::clock::Timestamp;
+use crate::digest::PolicyDigest;
+use crate::id::{AgentId, BootId, RequestId};
+use crate::ledger::{Frontier, StoredRecord};
+use crate::request::{IdempotencyKey, Status};
+use crate::scope::Scope;
+
+pub use crate::directory::{Directory, DirectoryError};
+
+/// Where the log ends: everything a writer must know to go on.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Head {
+    /// How many records there are, and the hashes that cover them.
+    pub frontier: Frontier,
+    /// The time of the last record.
+    pub last_at: Option<Timestamp>,
+    /// The signed checkpoint over exactly these records; none while nothing is signed.
+    pub note: Option<String>,
+    /// The policy that was loaded last: its version and digest.
+    pub policy: Option<(u64, PolicyDigest)>,
+}
+
+/// What listings and sweepers need of a request; derived from its records.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RequestRow {
+    /// The request.
+    pub id: RequestId,
+    /// Its scope.
+    pub scope: Scope,
+    /// The agent that asks.
+    pub agent: AgentId,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was asked.
+    pub created_at: Timestamp,
+    /// When its present state runs out, while it can.
+    pub deadline: Option<Timestamp>,
+    /// The process that is running it, while one is.
+    pub running: Option<BootId>,
+    /// Names the call for the requester.
+    pub key: Option<IdempotencyKey>,
+    /// Its last record.
+    pub last_seq: u64,
+}
+
+/// Everything one durable step writes; all of it or nothing.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Batch {
+    /// New records, in order, with the request they belong to.
+    pub records: Vec<(StoredRecord, Option<RequestId>)>,
+    /// The new state of every request that changed.
+    pub requests: Vec<RequestRow>,
+    /// What opens commitments in the records.
+    pub disclosures: Vec<(RequestId, Disclosure)>,
+    /// Counters to raise by one, at that time.
+    pub counted: Vec<(String, Timestamp)>,
+    /// Changes of requests that channels should draw: (record, request).
+    pub notices: Vec<(u64, RequestId)>,
+    /// Deliveries that are done: (record, channel).
+    pub delivered: Vec<(u64, String)>,
+    /// Channels for which changes are kept from here on, this batch included.
+    pub channels: Vec<String>,
+    /// The new head.
+    pub head: Head,
+}
+
+/// What went wrong in a store.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    message: String,
+    fatal: bool,
+}
+
+impl StoreError {
+    /// Nothing was written, and trying again later may work: locked, full, not reachable.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { message: message.into(), fatal: false }
+    }
+
+    /// It is not known what was written: a failed sync. The journal stops for good.
+    pub fn fatal(message: impl Into<String>) -> Self {
+        Self { message: message.into(), fatal: true }
+    }
+
+    /// Whether the journal must stop.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        self.fatal
+    }
+}
+
+/// Which requests a listing shows.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Filter {
+    /// Only those that stand so.
+    pub status: Option<Status>,
+    /// How many at most, newest first.
+    pub limit: usize,
+}
+
+impl Filter {
+    /// Those that wait for people, oldest deadline first as far as the limit goes.
+    #[must_use]
+    pub fn pending() -> Self {
+        Self { status: Some(Status::Pending), limit: 200 }
+    }
+
+    /// All, newest first.
+    #[must_use]
+    pub fn all() -> Self {
+        Self { status: None, limit: 200 }
+    }
+}
+
+/// One copy of a change that a channel still has to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Due {
+    /// The record of the change.
+    pub seq: u64,
+    /// The request.
+    pub request: RequestId,
+    /// The channel.
+    pub channel: String,
+    /// How often it was tried before.
+    pub attempts: u32,
+}
+
+impl Due {
+    /// A copy that is due.
+    #[must_use]
+    pub fn new(seq: u64, request: RequestId, channel: String, attempts: u32) -> Self {
+        Self { seq, request, channel, attempts }
+    }
+}
+
+/// Reads a store. Never blocks a writer for long, and sees only what is durable.
+pub trait Reader: Send {
+    /// The head.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn head(&mut self) -> Result<Head, StoreError>;
+
+    /// At most `limit` records from `from` on, in order, without gaps.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn records(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// The records of one request, in order; empty when there is no such request.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// What opens the commitments of one request.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError>;
+
+    /// Requests, for a listing.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn requests(&mut self, filter: &Filter) -> Result<Vec<RequestRow>, StoreError>;
+
+    /// Requests whose present state has run out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn overdue(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RequestId>, StoreError>;
+
+    /// Requests that a process is running.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn running(&mut self) -> Result<Vec<(RequestId, BootId)>, StoreError>;
+
+    /// The last record of each request that has one at or after `from`, and the size of the log.
+    /// Cheap when nothing was written: a waiting process calls it many times a second.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn touched(&mut self, from: u64) -> Result<(Vec<(RequestId, u64)>, u64), StoreError>;
+}
+
+/// Keeps the ledger. One transaction at a time, across all processes that share it.
+///
+/// Duties, which the published conformance suite (`testing::conformance`) checks:
+/// - `begin` takes the one write lock of the store and returns the head as it is then;
+/// - what `begin` and later reads of the same transaction return cannot change until it ends;
+/// - when `commit` returns `Ok`, everything in the batch is durable; when it returns an error that
+///   is not fatal, nothing of it is there; when it is fatal, nothing more will be asked;
+/// - records are only ever added, and their bytes come back exactly.
+pub trait Store: Reader + 'static {
+    /// Whether `commit` survives the end of the process. A store that forgets says no, and then
+    /// nothing is hashed or signed until somebody asks.
+    fn is_durable(&self) -> bool;
+
+    /// Starts a transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the lock cannot be had in a bounded time.
+    fn begin(&mut self) -> Result<Head, StoreError>;
+
+    /// The newest request with this key.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn by_key(&mut self, key: &IdempotencyKey) -> Result<Option<RequestId>, StoreError>;
+
+    /// How often a counter was raised after `since`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn count(&mut self, counter: &str, since: Timestamp) -> Result<u64, StoreError>;
+
+    /// Ends the transaction, with everything in the batch.
+    ///
+    /// # Errors
+    /// [`StoreError`]: fatal when it is not known what was written.
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Ends the transaction, with nothing.
+    fn rollback(&mut self);
+
+    /// A second way in, to read while others write; none when the store is this process's own.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be opened.
+    fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError>;
+
+    /// Marks this process as alive until it ends, however it ends.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be done.
+    fn announce(&mut self, boot: BootId) -> Result<(), StoreError>;
+
+    /// Whether a process that announced itself is gone. When that cannot be told: no.
+    fn is_gone(&mut self, boot: BootId) -> bool;
+
+    /// Takes what is due for these channels, and keeps others from taking it for `lease`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read or written.
+    fn take_due(&mut self, channels: &[String], now: Timestamp, lease: Duration) -> Result<Vec<Due>, StoreError>;
+}
+
+/// Signs checkpoints.
+///
+/// Duties: the signature is Ed25519 over exactly the message; calls may block for a bounded time.
+pub trait Signer: Send + Sync + fmt::Debug {
+    /// The key that verifies, and the name of the log.
+    fn vkey(&self) -> &crate::ledger::VerifierKey;
+
+    /// The signature of a message.
+    ///
+    /// # Errors
+    /// [`SignError`] when the key cannot be used; nothing is written then.
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+}
+
+/// The key could not sign.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct SignError(pub String);
+
+/// Carries a request, and every change of it, out to people.
+///
+/// Duties: a copy sent is remembered and redrawn when the next notice of the same request comes;
+/// untrusted text is drawn literally; an error leaves the request pending and is recorded; the
+/// call ends in a bounded time. The same notice may come twice.
+#[async_trait]
+pub trait Notifier: Send + Sync + fmt::Debug {
+    /// The channel's name, stable from start to start.
+    fn name(&self) -> &str;
+
+    /// Takes one notice.
+    ///
+    /// # Errors
+    /// [`NotifyError`] when it did not go out; it is tried again later.
+    async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError>;
+}
+
+/// A request as it stands now, to be drawn.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Notice {
+    /// What to draw.
+    pub card: crate::card::Card,
+    /// How often this notice was tried before.
+    pub attempts: u32,
+}
+
+impl Notice {
+    /// A notice of a card.
+    #[must_use]
+    pub fn new(card: crate::card::Card, attempts: u32) -> Self {
+        Self { card, attempts }
+    }
+}
+
+/// Where one copy went, as the channel names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// The place.
+    pub place: String,
+}
+
+impl Delivery {
+    /// A copy that went to this place.
+    #[must_use]
+    pub fn to(place: impl Into<String>) -> Self {
+        Self { place: place.into() }
+    }
+}
+
+/// A notice did not go out. The text is recorded: it must hold no secret.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct NotifyError(pub String);

@@ -1,0 +1,150 @@
+//! Requests: one ask, and where it stands.
+
+use std::fmt;
+
+use crate::digest::{ActionDigest, PolicyDigest};
+use crate::id::{PersonId, RuleId};
+
+/// Where a request stands, in the task states of the AuthZEN Access Request and Approval Profile.
+///
+/// A status never gives a right: only consuming the permit does, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "a new status must be handled everywhere")]
+pub enum Status {
+    /// Waits for people.
+    Pending,
+    /// Approved; it may have been used since.
+    Approved,
+    /// A person or a rule said no.
+    Denied,
+    /// Nobody decided in time, or nobody used the approval in time.
+    Expired,
+    /// Withdrawn by the requester.
+    Cancelled,
+    /// Approved, and then refused at the last check: nothing ran.
+    Failed,
+}
+
+impl Status {
+    /// The stable text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads the stable text; anything else is no status, and so not an approval.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pending, Self::Approved, Self::Denied, Self::Expired, Self::Cancelled, Self::Failed].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The policy that a request was made under.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct PolicyRef {
+    /// The policy's own version.
+    pub version: u64,
+    /// The exact text.
+    pub digest: PolicyDigest,
+    /// The rules that decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RuleId>,
+}
+
+impl PolicyRef {
+    /// A reference to a policy and the rules of it that decided.
+    #[must_use]
+    pub fn new(version: u64, digest: PolicyDigest, rules: Vec<RuleId>) -> Self {
+        Self { version, digest, rules }
+    }
+}
+
+/// What ended up happening to an action that was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "a new outcome must be handled everywhere")]
+pub enum Outcome {
+    /// The body returned `Ok`.
+    Succeeded,
+    /// The body returned `Err`.
+    Failed,
+    /// The body may or may not have had its effect: it panicked, was dropped, or its process died.
+    Unknown,
+}
+
+/// Names one call for the requester, so that asking again attaches instead of asking twice.
+///
+/// A keyed fingerprint: it gives nothing away about the call.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IdempotencyKey([u8; 32]);
+
+impl IdempotencyKey {
+    /// The key with these bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&ActionDigest::from_bytes(self.0), f)
+    }
+}
+
+impl fmt::Debug for IdempotencyKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::str::FromStr for IdempotencyKey {
+    type Err = crate::digest::InvalidDigest;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse::<ActionDigest>().map(|digest| Self(*digest.as_bytes()))
+    }
+}
+
+crate::id::serde_as_text!(IdempotencyKey);
+
+/// Who has approved so far, for cards and listings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// The group.
+    pub group: crate::id::GroupName,
+    /// How many of it are needed.
+    pub need: u8,
+    /// Who of it counts so far.
+    pub have: Vec<PersonId>,
+}
+
+impl Progress {
+    /// So many of a group needed, these people counted.
+    #[must_use]
+    pub fn new(group: crate::id::GroupName, need: u8, have: Vec<PersonId>) -> Self {
+        Self { group, need, have }
+    }
+}

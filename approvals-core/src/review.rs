@@ -1,0 +1,258 @@
+//! Reviews: one verified person's click.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sealed::Disclosure;
+use crate::canonical::{self, Value};
+use crate::clock::Timestamp;
+use crate::digest::{ActionDigest, Commitment, PolicyDigest};
+use crate::error::{ApprovalError, Code};
+use crate::id::{PersonId, RequestId};
+use crate::principal::{Assurance, IdentityKey};
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "there is no third vote")]
+pub enum Vote {
+    /// Let it run.
+    Approve,
+    /// Do not; one denial ends the request.
+    Deny,
+}
+
+impl Vote {
+    /// The stable text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// An account that a channel has just proven; without one nobody can decide anything.
+///
+/// It has one constructor, [`VerifiedApprover::assertion`], which only channel verifiers call.
+/// It says nothing about who may decide: the gate resolves the person and asks the directory.
+///
+/// ```compile_fail
+/// use approvals_core::VerifiedApprover;
+/// // There is no way to make one from a name.
+/// let approver = VerifiedApprover { identity: "ciso".into() };
+/// ```
+#[derive(Debug, Clone)]
+pub struct VerifiedApprover {
+    identity: IdentityKey,
+    assurance: Assurance,
+    evidence: Evidence,
+}
+
+impl VerifiedApprover {
+    /// Asserts that the caller has verified, itself, that `identity` is deciding now.
+    ///
+    /// Trusted: whoever calls this without having checked a proof forges a decision. Channel
+    /// verifiers call it, and a test of the house keeps the list of the files that do.
+    #[must_use]
+    pub fn assertion(identity: IdentityKey, assurance: Assurance, evidence: Evidence) -> Self {
+        Self { identity, assurance, evidence }
+    }
+
+    /// The proven account.
+    #[must_use]
+    pub fn identity(&self) -> &IdentityKey {
+        &self.identity
+    }
+
+    /// How well it is proven.
+    #[must_use]
+    pub fn assurance(&self) -> Assurance {
+        self.assurance
+    }
+
+    /// What an auditor can check again.
+    #[must_use]
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+}
+
+/// What was checked, kept in the record so that an auditor can check it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Evidence {
+    /// How the identity was proven: `sshsig`, `webauthn`, `slack`, `test`.
+    pub method: String,
+    /// The proof, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub proof: BTreeMap<String, String>,
+}
+
+impl Evidence {
+    /// Evidence by this method.
+    #[must_use]
+    pub fn new(method: impl Into<String>) -> Self {
+        Self { method: method.into(), proof: BTreeMap::new() }
+    }
+
+    /// With one more named part of the proof.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.proof.insert(name.into(), value.into());
+        self
+    }
+}
+
+/// One decision on one request, ready for [`Gate::review`](crate::Gate::review).
+#[derive(Debug, Clone)]
+pub struct Review {
+    pub(crate) approver: VerifiedApprover,
+    pub(crate) request: RequestId,
+    pub(crate) digest: ActionDigest,
+    pub(crate) policy: PolicyDigest,
+    pub(crate) vote: Vote,
+    pub(crate) reason: Option<Disclosure>,
+    pub(crate) says: Option<PersonId>,
+}
+
+impl Review {
+    /// The decision of an approver on exactly what was shown: request, digest and policy.
+    #[must_use]
+    pub fn new(approver: VerifiedApprover, request: RequestId, digest: ActionDigest, policy: PolicyDigest, vote: Vote) -> Self {
+        Self { approver, request, digest, policy, vote, reason: None, says: None }
+    }
+
+    /// The same decision with the person's reason.
+    ///
+    /// # Errors
+    /// `NonCanonical` when the reason is longer than 4,000 characters, `Misuse` without randomness.
+    pub fn because(mut self, reason: &str) -> Result<Self, ApprovalError> {
+        self.reason = Some(commit_reason(reason)?);
+        Ok(self)
+    }
+
+    /// The same decision with a reason that was committed to before it was signed.
+    #[must_use]
+    pub fn with_reason(mut self, reason: Option<Disclosure>) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// The same decision, claiming to be this person's: refused unless the account proves it.
+    #[must_use]
+    pub fn claiming(mut self, person: PersonId) -> Self {
+        self.says = Some(person);
+        self
+    }
+
+    /// The request it is about.
+    #[must_use]
+    pub fn request(&self) -> RequestId {
+        self.request
+    }
+}
+
+/// Commits to the reason of a decision.
+///
+/// # Errors
+/// `NonCanonical` when the reason is longer than 4,000 characters, `Misuse` without randomness.
+pub fn commit_reason(reason: &str) -> Result<Disclosure, ApprovalError> {
+    if reason.chars().count() > MAX_REASON {
+        return Err(ApprovalError::new(Code::NonCanonical, format!("the reason is longer than {MAX_REASON} characters; shorten it")));
+    }
+    Disclosure::new("review.reason", &Value::Text(reason.to_owned()))
+}
+
+const MAX_REASON: usize = 4_000;
+
+/// What an approver's own key signs: the verb, the request, the digest, the policy, the person.
+///
+/// Binding the vote keeps a signed denial from being turned into an approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Statement {
+    /// The request.
+    pub request: RequestId,
+    /// What was shown.
+    pub action: ActionDigest,
+    /// Under which policy.
+    pub policy: PolicyDigest,
+    /// Yes or no.
+    pub vote: Vote,
+    /// Who says so.
+    pub person: PersonId,
+    /// Binds the reason without giving it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Commitment>,
+    /// 128 random bits.
+    pub nonce: String,
+    /// After this the statement is worth nothing.
+    pub expires_at: Timestamp,
+}
+
+impl Statement {
+    /// The statement of one decision.
+    #[must_use]
+    pub fn new(review: (RequestId, ActionDigest, PolicyDigest, Vote), person: PersonId, reason: Option<&Disclosure>, nonce: String, expires_at: Timestamp) -> Self {
+        let (request, action, policy, vote) = review;
+        Self { request, action, policy, vote, person, reason: reason.map(|r| r.commitment.clone()), nonce, expires_at }
+    }
+
+    /// The decision bytes: `approvals/decision/v1\0` and the canonical form.
+    ///
+    /// # Errors
+    /// `NonCanonical`; never for a statement made or read here.
+    pub fn bytes(&self) -> Result<Vec<u8>, ApprovalError> {
+        let value = canonical::to_value(self).map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
+        let mut bytes = DOMAIN.to_vec();
+        bytes.extend_from_slice(&value.to_bytes());
+        Ok(bytes)
+    }
+
+    /// Reads the decision bytes.
+    ///
+    /// # Errors
+    /// `SignatureInvalid` when the bytes are not exactly what [`Statement::bytes`] prints.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApprovalError> {
+        let refuse = || ApprovalError::new(Code::SignatureInvalid, "the signed text is not a decision statement");
+        let body = bytes.strip_prefix(DOMAIN).ok_or_else(refuse)?;
+        let statement: Self = serde_json::from_slice(body).map_err(|_| refuse())?;
+        if statement.bytes()? == bytes { Ok(statement) } else { Err(refuse()) }
+    }
+}
+
+const DOMAIN: &[u8] = b"approvals/decision/v1\0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_reads_back_only_as_printed() {
+        let statement = Statement::new(
+            (RequestId::from_bytes([1; 16]), ActionDigest::of(b"a"), PolicyDigest::of(b"p"), Vote::Deny),
+            "u_dana".parse().unwrap(),
+            None,
+            "n".to_owned(),
+            Timestamp::from_micros(1),
+        );
+        let bytes = statement.bytes().unwrap();
+        assert_eq!(Statement::parse(&bytes).unwrap(), statement);
+        let text = String::from_utf8(bytes).unwrap();
+        for (from, to) in [("deny", "approve"), ("{", "{ "), ("v1", "v2")] {
+            let other = text.replacen(from, to, 1);
+            assert!(Statement::parse(other.as_bytes()).ok() != Some(statement.clone()), "{from}");
+        }
+    }
+
+    #[test]
+    fn reasons_have_a_limit() {
+        assert!(commit_reason(&"é".repeat(4_000)).is_ok());
+        assert!(commit_reason(&"é".repeat(4_001)).is_err());
+    }
+}

@@ -1,0 +1,150 @@
+//! `cargo xtask setup`: installs what a fresh machine lacks, or says what to install.
+
+use std::path::PathBuf;
+
+use crate::command::{Failure, Outcome};
+use crate::suite::House;
+
+/// Programs the tests call, and the Debian packages that bring them.
+const PROGRAMS: &[(&str, &[&str])] = &[
+    ("ssh-keygen", &["openssh-client"]),
+    ("openssl", &["openssl"]),
+    ("sqlite3", &["sqlite3"]),
+    ("cc", &["gcc", "libc6-dev"]),
+];
+
+/// The version of cargo-deny that `deny.toml` is written for.
+const CARGO_DENY: &str = "install --locked cargo-deny@0.20.2";
+
+/// Installs system programs, parts of the toolchain and, in a full run, cargo-deny.
+///
+/// # Errors
+/// Something is missing and cannot be installed here; the failure names what to install.
+pub fn run(house: &House) -> Result<Outcome, Failure> {
+    programs(house)?;
+    components(house)?;
+    cargo_deny(house)?;
+    println!("setup: everything the checks need is here");
+    Ok(Outcome::Passed)
+}
+
+fn programs(house: &House) -> Result<(), Failure> {
+    let packages = missing_packages(is_in_path);
+    if packages.is_empty() {
+        return Ok(());
+    }
+    if !is_in_path("apt-get") || !is_root(house) {
+        let message = format!(
+            "programs are missing: as root, install the packages `{}`",
+            packages.join(" ")
+        );
+        return Err(Failure::new(message));
+    }
+    println!("installing {}", packages.join(" "));
+    let apt = || {
+        house
+            .invoke("apt-get")
+            .variable("DEBIAN_FRONTEND", "noninteractive")
+    };
+    apt().words("update").run()?;
+    apt()
+        .words("install --yes --no-install-recommends")
+        .args(&packages)
+        .run()?;
+    match missing_packages(is_in_path).as_slice() {
+        [] => Ok(()),
+        still => Err(Failure::new(format!(
+            "the packages `{}` are installed, but their programs are not in `PATH`: add the folder they are in",
+            still.join(" ")
+        ))),
+    }
+}
+
+fn components(house: &House) -> Result<(), Failure> {
+    let lacks = |(_, probe): &(&str, &str)| house.invoke("cargo").words(probe).answer().is_none();
+    let components = [("rustfmt", "fmt --version"), ("clippy", "clippy --version")];
+    let missing: Vec<&str> = components
+        .into_iter()
+        .filter(lacks)
+        .map(|(name, _)| name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !is_in_path("rustup") {
+        return Err(Failure::new(format!(
+            "the toolchain lacks `{}`: install them where it came from",
+            missing.join(" ")
+        )));
+    }
+    println!("adding {}", missing.join(" "));
+    house
+        .invoke("rustup")
+        .words("component add")
+        .args(&missing)
+        .run()
+}
+
+fn cargo_deny(house: &House) -> Result<(), Failure> {
+    if house
+        .invoke("cargo")
+        .words("deny --version")
+        .answer()
+        .is_some()
+    {
+        return Ok(());
+    }
+    if !house.is_full() {
+        println!(
+            "cargo-deny is missing and its step will be skipped: `cargo xtask setup --full` builds it in some minutes"
+        );
+        return Ok(());
+    }
+    println!("building cargo-deny, which takes some minutes");
+    house.invoke("cargo").words(CARGO_DENY).run()
+}
+
+fn missing_packages(is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
+    let missing = PROGRAMS.iter().filter(|(program, _)| !is_there(program));
+    missing
+        .flat_map(|(_, packages)| packages.iter().copied())
+        .collect()
+}
+
+fn is_in_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder: PathBuf| folder.join(program).is_file())
+}
+
+fn is_root(house: &House) -> bool {
+    house
+        .invoke("id")
+        .words("-u")
+        .answer()
+        .is_some_and(|id| id.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_installed() {
+        let cases: &[(&[&str], &[&str])] = &[
+            (&["ssh-keygen", "openssl", "sqlite3", "cc"], &[]),
+            (&["openssl", "cc"], &["openssh-client", "sqlite3"]),
+            (&["ssh-keygen", "openssl", "sqlite3"], &["gcc", "libc6-dev"]),
+            (
+                &[],
+                &["openssh-client", "openssl", "sqlite3", "gcc", "libc6-dev"],
+            ),
+        ];
+        for (there, expected) in cases {
+            assert_eq!(
+                missing_packages(|program| there.contains(&program)),
+                *expected,
+                "{there:?}"
+            );
+        }
+    }
+}
