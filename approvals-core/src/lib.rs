@@ -29,6 +29,7 @@ pub mod request;
 pub mod review;
 pub mod scope;
 pub mod sealed;
+pub mod sshsig;
 pub mod testing;
 pub mod text;
 

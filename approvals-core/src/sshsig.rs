@@ -1,0 +1,166 @@
+//! Decisions signed with a person's own SSH key: SSHSIG over the decision bytes.
+//!
+//! Works with plain keys, keys in an agent and hardware keys: whatever `ssh-keygen -Y sign` can
+//! use. The format is OpenSSH's `PROTOCOL.sshsig`; the namespace keeps a signature made for a file
+//! or a commit from being taken for a decision.
+
+use ssh_key::{LineEnding, PrivateKey, PublicKey, SshSig};
+
+use crate::clock::Timestamp;
+use crate::directory::ssh_identity;
+use crate::error::{ApprovalError, Code};
+use crate::principal::Assurance;
+use crate::review::{Evidence, Review, Statement, VerifiedApprover};
+use crate::sealed::Disclosure;
+
+/// The SSHSIG namespace of decisions.
+pub const NAMESPACE: &str = "approvals-decision@v1";
+
+/// Signs a statement with a private key in OpenSSH's format that needs no passphrase.
+///
+/// Other keys sign through `ssh-keygen -Y sign -n approvals-decision@v1`.
+///
+/// # Errors
+/// `SignatureInvalid` when the key cannot be read, needs a passphrase, or is of another kind than
+/// Ed25519 or ECDSA P-256.
+pub fn sign(statement: &Statement, private_key: &str) -> Result<String, ApprovalError> {
+    let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
+    let key = PrivateKey::from_openssh(private_key).map_err(|_| refuse("this is not a private key in OpenSSH's format"))?;
+    if key.is_encrypted() {
+        return Err(refuse("this key needs a passphrase; add it to your agent with `ssh-add` and name its `.pub` file"));
+    }
+    let signed = key.sign(NAMESPACE, ssh_key::HashAlg::Sha512, &statement.bytes()?).map_err(|_| refuse("this key cannot sign; use an Ed25519 or ECDSA P-256 key"))?;
+    signed.to_pem(LineEnding::LF).map_err(|_| refuse("the signature could not be written"))
+}
+
+/// Verifies a signed statement: the signature, the namespace, and for hardware keys the touch.
+///
+/// It says which key signed what; whose key that is, and whether that person may decide, is for
+/// the gate and the directory. An auditor calls it again with what the record holds.
+///
+/// # Errors
+/// `SignatureInvalid` when anything about the signature or the statement is not right.
+pub fn verify(statement: &[u8], signature: &str) -> Result<(Statement, VerifiedApprover), ApprovalError> {
+    let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
+    let parsed = Statement::parse(statement)?;
+    let sshsig = SshSig::from_pem(signature).map_err(|_| refuse("this is not an SSH signature"))?;
+    let key = PublicKey::from(sshsig.public_key().clone());
+    key.verify(NAMESPACE, statement, &sshsig).map_err(|_| refuse("the signature does not verify; sign again with `approvals approve`"))?;
+    let hardware = key.algorithm().as_str().starts_with("sk-");
+    if hardware && !was_touched(&sshsig) {
+        return Err(refuse("the hardware key was not touched; take a key that asks for it"));
+    }
+    let identity = ssh_identity(&key).map_err(|error| refuse(&error.to_string()))?;
+    let body = statement.split(|byte| *byte == 0).next_back().unwrap_or_default();
+    let evidence = Evidence::new("sshsig")
+        .with("statement", String::from_utf8_lossy(body))
+        .with("signature", signature.trim())
+        .with("key", key.to_openssh().unwrap_or_default());
+    Ok((parsed, VerifiedApprover::assertion(identity, Assurance::A3, evidence)))
+}
+
+/// The review that a signed statement is, if it is still worth anything.
+///
+/// # Errors
+/// `SignatureInvalid` as [`verify`]; `Expired` when the statement is too old; `ActionMismatch`
+/// when the reason is not the one that was signed.
+pub fn review(statement: &[u8], signature: &str, reason: Option<Disclosure>, now: Timestamp) -> Result<Review, ApprovalError> {
+    let (said, approver) = verify(statement, signature)?;
+    if now >= said.expires_at {
+        return Err(ApprovalError::new(Code::Expired, "the signed decision is too old; sign again").with_request(said.request));
+    }
+    if said.reason.as_ref() != reason.as_ref().map(|reason| &reason.commitment) {
+        return Err(ApprovalError::new(Code::ActionMismatch, "the reason is not the one that was signed").with_request(said.request));
+    }
+    let review = Review::new(approver, said.request, said.action, said.policy, said.vote);
+    Ok(review.with_reason(reason).claiming(said.person))
+}
+
+/// Whether the flags of a hardware key's signature say that a person was present.
+fn was_touched(sshsig: &SshSig) -> bool {
+    const PRESENT: u8 = 0x01;
+    // The last five bytes are the flags and a 32-bit counter (PROTOCOL.u2f).
+    let flags = sshsig.signature_bytes().iter().rev().nth(4);
+    flags.is_some_and(|flags| flags & PRESENT != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::digest::{ActionDigest, PolicyDigest};
+    use crate::id::RequestId;
+    use crate::review::Vote;
+
+    fn statement(vote: Vote) -> Statement {
+        let bound = (RequestId::from_bytes([1; 16]), ActionDigest::of(b"a"), PolicyDigest::of(b"p"), vote);
+        Statement::new(bound, "u_dana".parse().unwrap(), None, "nonce".to_owned(), Timestamp::from_micros(1_000))
+    }
+
+    fn key_file(dir: &std::path::Path, name: &str, kind: &str) -> std::path::PathBuf {
+        let path = dir.join(name);
+        let made = Command::new("ssh-keygen").args(["-q", "-t", kind, "-N", "", "-f"]).arg(&path).status().unwrap();
+        assert!(made.success());
+        path
+    }
+
+    fn openssh_signs(key: &std::path::Path, namespace: &str, message: &[u8]) -> String {
+        let file = key.with_extension("msg");
+        std::fs::write(&file, message).unwrap();
+        let mut command = Command::new("ssh-keygen");
+        command.args(["-q", "-Y", "sign", "-n", namespace, "-f"]).arg(key).arg(&file).stderr(Stdio::null());
+        assert!(command.status().unwrap().success());
+        let signed = key.with_extension("msg.sig");
+        let text = std::fs::read_to_string(&signed).unwrap();
+        std::fs::remove_file(signed).unwrap();
+        text
+    }
+
+    #[test]
+    fn openssh_and_we_agree() {
+        let dir = tempfile::tempdir().unwrap();
+        for kind in ["ed25519", "ecdsa"] {
+            let key = key_file(dir.path(), kind, kind);
+            let statement = statement(Vote::Approve);
+            let bytes = statement.bytes().unwrap();
+            let ours = sign(&statement, &std::fs::read_to_string(&key).unwrap()).unwrap();
+            let theirs = openssh_signs(&key, NAMESPACE, &bytes);
+            for signature in [&ours, &theirs] {
+                let (said, approver) = verify(&bytes, signature).unwrap();
+                assert_eq!((said, approver.assurance()), (statement.clone(), Assurance::A3));
+            }
+            std::fs::write(key.with_extension("ours"), &ours).unwrap();
+            let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+            std::fs::write(dir.path().join("signers"), format!("u_dana {public}")).unwrap();
+            let mut check = Command::new("ssh-keygen");
+            check.args(["-q", "-Y", "verify", "-I", "u_dana", "-n", NAMESPACE, "-f"]).arg(dir.path().join("signers"));
+            check.arg("-s").arg(key.with_extension("ours")).stdin(std::fs::File::open(key.with_extension("msg")).unwrap());
+            assert!(check.stdout(Stdio::null()).status().unwrap().success(), "OpenSSH accepts our {kind} signature");
+        }
+    }
+
+    #[test]
+    fn a_signature_is_for_one_verb_one_namespace_one_text() {
+        let dir = tempfile::tempdir().unwrap();
+        let key = key_file(dir.path(), "k", "ed25519");
+        let deny = statement(Vote::Deny).bytes().unwrap();
+        let signature = openssh_signs(&key, NAMESPACE, &deny);
+        assert!(verify(&deny, &signature).is_ok());
+        let refused = [
+            (statement(Vote::Approve).bytes().unwrap(), signature.clone()),
+            (deny.clone(), openssh_signs(&key, "file", &deny)),
+            (deny.clone(), signature.replacen('A', "B", 1)),
+            (deny.clone(), String::new()),
+            (b"hello".to_vec(), openssh_signs(&key, NAMESPACE, b"hello")),
+        ];
+        for (bytes, signature) in refused {
+            assert_eq!(verify(&bytes, &signature).unwrap_err().code(), Code::SignatureInvalid);
+        }
+        let late = review(&deny, &signature, None, Timestamp::from_micros(1_000)).unwrap_err();
+        assert_eq!(late.code(), Code::Expired);
+        assert!(review(&deny, &signature, None, Timestamp::from_micros(999)).is_ok());
+        let other = crate::review::commit_reason("another reason").unwrap();
+        assert_eq!(review(&deny, &signature, Some(other), Timestamp::from_micros(0)).unwrap_err().code(), Code::ActionMismatch);
+    }
+}
