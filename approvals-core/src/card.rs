@@ -71,18 +71,33 @@ impl Card {
     /// `Unrenderable` when a value is missing or is not the one that was bound: nobody may decide
     /// on what cannot be shown whole.
     pub fn of(state: &RequestState, disclosures: &[Disclosure]) -> Result<Self, ApprovalError> {
-        let opened: BTreeMap<&Commitment, Value> =
-            disclosures.iter().filter_map(|d| Some((&d.commitment, d.open()?.2))).collect();
+        let opened: BTreeMap<&Commitment, Value> = disclosures
+            .iter()
+            .filter_map(|d| Some((&d.commitment, d.open()?.2)))
+            .collect();
         let action = state.action();
-        let open = |name: &str, commitment: &Commitment| opened.get(commitment).ok_or_else(|| missing(state.id(), name));
+        let open = |name: &str, commitment: &Commitment| {
+            opened
+                .get(commitment)
+                .ok_or_else(|| missing(state.id(), name))
+        };
         let words = |name: &str, commitment: &Option<Commitment>| match commitment {
             None => Ok(None),
-            Some(commitment) => open(name, commitment).map(|value| value.as_text().map(Untrusted::new)),
+            Some(commitment) => {
+                open(name, commitment).map(|value| value.as_text().map(Untrusted::new))
+            }
         };
         let mut params = Vec::with_capacity(action.params.len());
         for param in &action.params {
-            let value = if param.redacted { None } else { Some(Untrusted::new(&text(open(&param.name, &param.sd)?))) };
-            params.push(Fact { name: param.name.clone(), value });
+            let value = if param.redacted {
+                None
+            } else {
+                Some(Untrusted::new(&text(open(&param.name, &param.sd)?)))
+            };
+            params.push(Fact {
+                name: param.name.clone(),
+                value,
+            });
         }
         let denial = match state.phase() {
             Phase::Denied { reason, .. } => words("denial", reason).unwrap_or_default(),
@@ -105,7 +120,11 @@ impl Card {
                 _ => None,
             },
             progress: state.progress(),
-            votes: state.reviews().iter().map(|review| (review.person.clone(), review.vote)).collect(),
+            votes: state
+                .reviews()
+                .iter()
+                .map(|review| (review.person.clone(), review.vote))
+                .collect(),
             denial,
         })
     }
@@ -113,52 +132,87 @@ impl Card {
     /// What is odd about the texts an agent could influence.
     #[must_use]
     pub fn warnings(&self) -> Vec<(String, Warning)> {
-        let facts = self.params.iter().filter_map(|fact| Some((fact.name.as_str(), fact.value.as_ref()?)));
-        let words = [("resource", &self.resource), ("reason", &self.reason), ("rationale", &self.rationale)];
-        let words = words.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?)));
-        facts.chain(words).flat_map(|(name, text)| text.warnings().into_iter().map(move |warning| (name.to_owned(), warning))).collect()
+        let facts = self
+            .params
+            .iter()
+            .filter_map(|fact| Some((fact.name.as_str(), fact.value.as_ref()?)));
+        let words = [
+            ("resource", &self.resource),
+            ("reason", &self.reason),
+            ("rationale", &self.rationale),
+        ];
+        let words = words
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text.as_ref()?)));
+        facts
+            .chain(words)
+            .flat_map(|(name, text)| {
+                text.warnings()
+                    .into_iter()
+                    .map(move |warning| (name.to_owned(), warning))
+            })
+            .collect()
     }
 
     /// The card for a terminal: every character that a terminal could act on is written out.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut out = String::new();
-        let mut line = |name: &str, value: &str| {
+        for (name, value) in self.lines() {
             let _ = writeln!(out, "  {name:<13} {value}");
-        };
-        line("what", &format!("{}  ({})", self.action.scope, Untrusted::new(&self.action.function)));
-        for fact in &self.params {
-            let value = fact.value.as_ref().map_or_else(|| "[redacted]".to_owned(), Untrusted::to_string);
-            line("", &format!("{} = {value}", fact.name));
-        }
-        if !self.action.not_covered.is_empty() {
-            line("NOT COVERED", &self.action.not_covered.join(", "));
-        }
-        for (name, words) in [("on", &self.resource), ("why", &self.reason)] {
-            if let Some(words) = words {
-                line(name, &words.to_string());
-            }
-        }
-        for (name, text) in [("where", &self.action.environment), ("tenant", &self.action.tenant)] {
-            if let Some(text) = text {
-                line(name, &Untrusted::new(text).to_string());
-            }
-        }
-        line("for", &self.people());
-        if let Some(claims) = self.claims() {
-            line("agent says", &format!("{claims}  (unverified)"));
-        }
-        line("digest", &self.digest.to_string());
-        line("deadline", &format!("{} UTC", crate::text::minute(self.expires_at)));
-        for progress in &self.progress {
-            let have: Vec<_> = progress.have.iter().map(ToString::to_string).collect();
-            let so_far = if have.is_empty() { String::new() } else { format!(": {}", have.join(", ")) };
-            line("needs", &format!("{} of {}, has {}{so_far}", progress.need, progress.group, have.len()));
-        }
-        for (name, warning) in self.warnings() {
-            line("CAREFUL", &format!("{name} {warning}"));
         }
         out
+    }
+
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = self.facts();
+        lines.push(("for", self.people()));
+        lines.extend(
+            self.claims()
+                .map(|claims| ("agent says", format!("{claims}  (unverified)"))),
+        );
+        lines.push(("digest", self.digest.to_string()));
+        let deadline = format!("{} UTC", crate::text::minute(self.expires_at));
+        lines.push(("deadline", deadline));
+        for progress in &self.progress {
+            let have: Vec<_> = progress.have.iter().map(ToString::to_string).collect();
+            let so_far = match have.len() {
+                0 => "none so far".to_owned(),
+                count => format!("{count} so far: {}", have.join(", ")),
+            };
+            let needs = format!("{} of group {}, {so_far}", progress.need, progress.group);
+            lines.push(("needs", needs));
+        }
+        for (name, warning) in self.warnings() {
+            lines.push(("CAREFUL", format!("`{name}` {warning}")));
+        }
+        lines
+    }
+
+    /// What the action itself says: nothing here is the agent's word.
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let action = &self.action;
+        let function = Untrusted::new(&action.function);
+        let mut lines = vec![("what", format!("{}  ({function})", action.scope))];
+        for fact in &self.params {
+            let value = match &fact.value {
+                Some(value) => value.to_string(),
+                None => "[redacted]".to_owned(),
+            };
+            lines.push(("", format!("{} = {value}", fact.name)));
+        }
+        if !action.not_covered.is_empty() {
+            lines.push(("NOT COVERED", action.not_covered.join(", ")));
+        }
+        let words = [("on", &self.resource), ("why", &self.reason)];
+        for (name, words) in words {
+            lines.extend(words.as_ref().map(|words| (name, words.to_string())));
+        }
+        for (name, text) in [("where", &action.environment), ("tenant", &action.tenant)] {
+            let text = text.as_ref().map(|text| Untrusted::new(text).to_string());
+            lines.extend(text.map(|text| (name, text)));
+        }
+        lines
     }
 
     fn people(&self) -> String {
@@ -176,9 +230,16 @@ impl Card {
     #[must_use]
     pub fn claims(&self) -> Option<String> {
         let claims = &self.action.claims;
-        let named = [("software", &claims.software), ("model", &claims.model), ("provider", &claims.provider), ("run", &claims.run)];
-        let mut parts: Vec<String> =
-            named.into_iter().filter_map(|(name, text)| Some(format!("{name} {}", Untrusted::new(text.as_ref()?)))).collect();
+        let named = [
+            ("software", &claims.software),
+            ("model", &claims.model),
+            ("provider", &claims.provider),
+            ("run", &claims.run),
+        ];
+        let mut parts: Vec<String> = named
+            .into_iter()
+            .filter_map(|(name, text)| Some(format!("{name} {}", Untrusted::new(text.as_ref()?))))
+            .collect();
         if let Some(rationale) = &self.rationale {
             parts.insert(0, format!("\"{rationale}\""));
         }
@@ -191,6 +252,8 @@ fn text(value: &Value) -> String {
 }
 
 fn missing(request: RequestId, name: &str) -> ApprovalError {
-    let message = format!("the value of `{name}` is not on record as it was bound, so the request cannot be shown whole and must not be approved");
+    let message = format!(
+        "the value of `{name}` is not on record as it was bound, so the request cannot be shown whole and must not be approved"
+    );
     ApprovalError::new(Code::Unrenderable, message).with_request(request)
 }

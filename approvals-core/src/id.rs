@@ -14,7 +14,9 @@ use ring::rand::{SecureRandom, SystemRandom};
 /// [`NoRandomness`] when the operating system has none to give; nothing can be made without it.
 pub fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandomness)?;
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| NoRandomness)?;
     Ok(bytes)
 }
 

@@ -2,6 +2,9 @@
 
 extern crate self as approvals_core;
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 pub mod action;
 pub mod canonical;
 pub mod card;
@@ -20,10 +23,6 @@ pub mod permit;
 pub mod policy;
 pub mod ports;
 pub mod principal;
-#[doc(hidden)]
-#[path = "private.rs"]
-pub mod __private;
-use __private as private;
 pub mod proposal;
 pub mod request;
 pub mod review;

@@ -65,7 +65,14 @@ impl ForgetfulStore {
     fn keep_notices(&mut self, notices: &[(u64, RequestId)], at: Timestamp) {
         for (seq, request) in notices {
             for channel in &self.channels {
-                self.outbox.insert((*seq, channel.clone()), Waiting { request: *request, due: at, attempts: 0 });
+                self.outbox.insert(
+                    (*seq, channel.clone()),
+                    Waiting {
+                        request: *request,
+                        due: at,
+                        attempts: 0,
+                    },
+                );
             }
         }
     }
@@ -78,12 +85,26 @@ impl Reader for ForgetfulStore {
 
     fn records(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
-        Ok(self.records.iter().skip(from).take(limit).cloned().collect())
+        Ok(self
+            .records
+            .iter()
+            .skip(from)
+            .take(limit)
+            .cloned()
+            .collect())
     }
 
     fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError> {
-        let places = self.of_request.get(&request).map(Vec::as_slice).unwrap_or_default();
-        Ok(places.iter().filter_map(|place| self.records.get(*place)).cloned().collect())
+        let places = self
+            .of_request
+            .get(&request)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        Ok(places
+            .iter()
+            .filter_map(|place| self.records.get(*place))
+            .cloned()
+            .collect())
     }
 
     fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError> {
@@ -91,22 +112,42 @@ impl Reader for ForgetfulStore {
     }
 
     fn requests(&mut self, filter: &Filter) -> Result<Vec<RequestRow>, StoreError> {
-        let mut rows: Vec<_> = self.rows.values().filter(|row| filter.status.is_none_or(|status| row.status == status)).cloned().collect();
+        let mut rows: Vec<_> = self
+            .rows
+            .values()
+            .filter(|row| filter.status.is_none_or(|status| row.status == status))
+            .cloned()
+            .collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.created_at));
         rows.truncate(filter.limit);
         Ok(rows)
     }
 
     fn overdue(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RequestId>, StoreError> {
-        Ok(self.deadlines.keys().take_while(|(at, _)| *at <= now).map(|(_, request)| *request).take(limit).collect())
+        Ok(self
+            .deadlines
+            .keys()
+            .take_while(|(at, _)| *at <= now)
+            .map(|(_, request)| *request)
+            .take(limit)
+            .collect())
     }
 
     fn running(&mut self) -> Result<Vec<(RequestId, BootId)>, StoreError> {
-        Ok(self.running.iter().map(|(request, boot)| (*request, *boot)).collect())
+        Ok(self
+            .running
+            .iter()
+            .map(|(request, boot)| (*request, *boot))
+            .collect())
     }
 
     fn touched(&mut self, from: u64) -> Result<(Vec<(RequestId, u64)>, u64), StoreError> {
-        let touched = self.rows.values().filter(|row| row.last_seq >= from).map(|row| (row.id, row.last_seq)).collect();
+        let touched = self
+            .rows
+            .values()
+            .filter(|row| row.last_seq >= from)
+            .map(|row| (row.id, row.last_seq))
+            .collect();
         Ok((touched, self.head.frontier.size()))
     }
 }
@@ -125,7 +166,11 @@ impl Store for ForgetfulStore {
     }
 
     fn count(&mut self, counter: &str, since: Timestamp) -> Result<u64, StoreError> {
-        let times = self.counters.get(counter).map(Vec::as_slice).unwrap_or_default();
+        let times = self
+            .counters
+            .get(counter)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let before = times.partition_point(|at| *at <= since);
         Ok(times.len().saturating_sub(before) as u64)
     }
@@ -133,7 +178,10 @@ impl Store for ForgetfulStore {
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         for (stored, request) in &batch.records {
             if let Some(request) = request {
-                self.of_request.entry(*request).or_default().push(self.records.len());
+                self.of_request
+                    .entry(*request)
+                    .or_default()
+                    .push(self.records.len());
             }
             self.records.push(stored.clone());
         }
@@ -141,13 +189,19 @@ impl Store for ForgetfulStore {
             self.keep_row(row);
         }
         for (request, disclosure) in &batch.disclosures {
-            self.disclosures.entry(*request).or_default().push(disclosure.clone());
+            self.disclosures
+                .entry(*request)
+                .or_default()
+                .push(disclosure.clone());
         }
         for (counter, at) in &batch.counted {
             self.counters.entry(counter.clone()).or_default().push(*at);
         }
         self.channels.extend(batch.channels.iter().cloned());
-        self.keep_notices(&batch.notices, batch.head.last_at.unwrap_or(Timestamp::from_micros(0)));
+        self.keep_notices(
+            &batch.notices,
+            batch.head.last_at.unwrap_or(Timestamp::from_micros(0)),
+        );
         for done in &batch.delivered {
             self.outbox.remove(done);
         }
@@ -169,8 +223,16 @@ impl Store for ForgetfulStore {
         false
     }
 
-    fn take_due(&mut self, channels: &[String], now: Timestamp, lease: Duration) -> Result<Vec<Due>, StoreError> {
-        let ready = self.outbox.iter_mut().filter(|((_, channel), waiting)| waiting.due <= now && channels.contains(channel));
+    fn take_due(
+        &mut self,
+        channels: &[String],
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Due>, StoreError> {
+        let ready = self
+            .outbox
+            .iter_mut()
+            .filter(|((_, channel), waiting)| waiting.due <= now && channels.contains(channel));
         Ok(ready
             .map(|((seq, channel), waiting)| {
                 let due = Due::new(*seq, waiting.request, channel.clone(), waiting.attempts);

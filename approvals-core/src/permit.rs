@@ -71,8 +71,21 @@ impl Permit {
     ///
     /// Trusted: only gates call it, after the store said so. It is worth nothing by itself: the
     /// store is asked again, and once, by [`Permit::start`].
-    pub fn assertion(request: RequestId, digest: ActionDigest, port: Arc<dyn PermitPort>, reseal: Reseal) -> Self {
-        Self { right: Right { request, digest, port, stage: Stage::Unused }, reseal }
+    pub fn assertion(
+        request: RequestId,
+        digest: ActionDigest,
+        port: Arc<dyn PermitPort>,
+        reseal: Reseal,
+    ) -> Self {
+        Self {
+            right: Right {
+                request,
+                digest,
+                port,
+                stage: Stage::Unused,
+            },
+            reseal,
+        }
     }
 
     /// The request it was given for.
@@ -93,11 +106,17 @@ impl Permit {
     /// `AlreadyConsumed`, `Expired`, `Denied`, `Cancelled`, `NotEligible`, `PolicyChanged` as the
     /// store finds it now; `AuditUnavailable` or `StoreUnavailable` when it cannot be recorded.
     pub async fn start(mut self) -> Result<Started, ApprovalError> {
-        let consumed = self.right.port.consume(self.right.request, self.right.digest);
+        let consumed = self
+            .right
+            .port
+            .consume(self.right.request, self.right.digest);
         // From here on the right may be gone, whatever becomes of this future.
         self.right.stage = Stage::Started(Instant::now());
         match consumed.await {
-            Ok(()) => Ok(Started { right: self.right, reseal: self.reseal }),
+            Ok(()) => Ok(Started {
+                right: self.right,
+                reseal: self.reseal,
+            }),
             Err(error) => {
                 self.right.stage = Stage::Settled;
                 Err(error)
@@ -127,7 +146,11 @@ impl Started {
                 // What has no digest cannot be what was approved.
                 let got = other.unwrap_or(ActionDigest::from_bytes([0; 32]));
                 self.right.stage = Stage::Settled;
-                Err(Burned { request: self.right.request, got, port: Arc::clone(&self.right.port) })
+                Err(Burned {
+                    request: self.right.request,
+                    got,
+                    port: Arc::clone(&self.right.port),
+                })
             }
         }
     }
@@ -164,7 +187,11 @@ impl Running {
     /// # Errors
     /// `AuditUnavailable` or `StoreUnavailable` when it cannot be recorded; the action did run.
     pub async fn finish(mut self, outcome: Outcome) -> Result<(), ApprovalError> {
-        let finished = Finished { outcome, code: None, duration_us: self.right.ran_for() };
+        let finished = Finished {
+            outcome,
+            code: None,
+            duration_us: self.right.ran_for(),
+        };
         self.right.stage = Stage::Settled;
         self.right.port.finish(self.right.request, finished).await
     }
@@ -185,8 +212,16 @@ impl Drop for Right {
             Stage::Settled => {}
             Stage::Unused => self.port.abandon(self.request),
             Stage::Started(_) => {
-                let code = if std::thread::panicking() { "panicked" } else { "dropped" };
-                let finished = Finished { outcome: Outcome::Unknown, code: Some(code.to_owned()), duration_us: self.ran_for() };
+                let code = if std::thread::panicking() {
+                    "panicked"
+                } else {
+                    "dropped"
+                };
+                let finished = Finished {
+                    outcome: Outcome::Unknown,
+                    code: Some(code.to_owned()),
+                    duration_us: self.ran_for(),
+                };
                 // Queued at once; there is nobody left to wait for it.
                 drop(self.port.finish(self.request, finished));
             }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::sealed::Disclosure;
 use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
 use crate::id::{AgentId, BootId, RequestId};
 use crate::ledger::{Frontier, StoredRecord};
 use crate::request::{IdempotencyKey, Status};
 use crate::scope::Scope;
+use crate::sealed::Disclosure;
 
 pub use crate::directory::{Directory, DirectoryError};
 
@@ -86,12 +86,18 @@ pub struct StoreError {
 impl StoreError {
     /// Nothing was written, and trying again later may work: locked, full, not reachable.
     pub fn unavailable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), fatal: false }
+        Self {
+            message: message.into(),
+            fatal: false,
+        }
     }
 
     /// It is not known what was written: a failed sync. The journal stops for good.
     pub fn fatal(message: impl Into<String>) -> Self {
-        Self { message: message.into(), fatal: true }
+        Self {
+            message: message.into(),
+            fatal: true,
+        }
     }
 
     /// Whether the journal must stop.
@@ -115,13 +121,19 @@ impl Filter {
     /// Those that wait for people, oldest deadline first as far as the limit goes.
     #[must_use]
     pub fn pending() -> Self {
-        Self { status: Some(Status::Pending), limit: 200 }
+        Self {
+            status: Some(Status::Pending),
+            limit: 200,
+        }
     }
 
     /// All, newest first.
     #[must_use]
     pub fn all() -> Self {
-        Self { status: None, limit: 200 }
+        Self {
+            status: None,
+            limit: 200,
+        }
     }
 }
 
@@ -143,7 +155,12 @@ impl Due {
     /// A copy that is due.
     #[must_use]
     pub fn new(seq: u64, request: RequestId, channel: String, attempts: u32) -> Self {
-        Self { seq, request, channel, attempts }
+        Self {
+            seq,
+            request,
+            channel,
+            attempts,
+        }
     }
 }
 
@@ -258,7 +275,12 @@ pub trait Store: Reader + 'static {
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read or written.
-    fn take_due(&mut self, channels: &[String], now: Timestamp, lease: Duration) -> Result<Vec<Due>, StoreError>;
+    fn take_due(
+        &mut self,
+        channels: &[String],
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Due>, StoreError>;
 }
 
 /// Signs checkpoints.
@@ -327,7 +349,9 @@ impl Delivery {
     /// A copy that went to this place.
     #[must_use]
     pub fn to(place: impl Into<String>) -> Self {
-        Self { place: place.into() }
+        Self {
+            place: place.into(),
+        }
     }
 }
 

@@ -10,7 +10,10 @@ use crate::id::{PersonId, RuleId};
 /// A status never gives a right: only consuming the permit does, once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "a new status must be handled everywhere")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a new status must be handled everywhere"
+)]
 pub enum Status {
     /// Waits for people.
     Pending,
@@ -43,7 +46,16 @@ impl Status {
     /// Reads the stable text; anything else is no status, and so not an approval.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Pending, Self::Approved, Self::Denied, Self::Expired, Self::Cancelled, Self::Failed].into_iter().find(|status| status.as_str() == text)
+        [
+            Self::Pending,
+            Self::Approved,
+            Self::Denied,
+            Self::Expired,
+            Self::Cancelled,
+            Self::Failed,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == text)
     }
 }
 
@@ -71,14 +83,21 @@ impl PolicyRef {
     /// A reference to a policy and the rules of it that decided.
     #[must_use]
     pub fn new(version: u64, digest: PolicyDigest, rules: Vec<RuleId>) -> Self {
-        Self { version, digest, rules }
+        Self {
+            version,
+            digest,
+            rules,
+        }
     }
 }
 
 /// What ended up happening to an action that was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::exhaustive_enums, reason = "a new outcome must be handled everywhere")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a new outcome must be handled everywhere"
+)]
 pub enum Outcome {
     /// The body returned `Ok`.
     Succeeded,
@@ -123,7 +142,8 @@ impl fmt::Debug for IdempotencyKey {
 impl std::str::FromStr for IdempotencyKey {
     type Err = crate::digest::InvalidDigest;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<ActionDigest>().map(|digest| Self(*digest.as_bytes()))
+        text.parse::<ActionDigest>()
+            .map(|digest| Self(*digest.as_bytes()))
     }
 }
 

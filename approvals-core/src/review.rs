@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sealed::Disclosure;
 use crate::canonical::{self, Value};
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment, PolicyDigest};
 use crate::error::{ApprovalError, Code};
 use crate::id::{PersonId, RequestId};
 use crate::principal::{Assurance, IdentityKey};
+use crate::sealed::Disclosure;
 
 /// Yes or no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -58,7 +58,11 @@ impl VerifiedApprover {
     /// verifiers call it, and a test of the house keeps the list of the files that do.
     #[must_use]
     pub fn assertion(identity: IdentityKey, assurance: Assurance, evidence: Evidence) -> Self {
-        Self { identity, assurance, evidence }
+        Self {
+            identity,
+            assurance,
+            evidence,
+        }
     }
 
     /// The proven account.
@@ -96,7 +100,10 @@ impl Evidence {
     /// Evidence by this method.
     #[must_use]
     pub fn new(method: impl Into<String>) -> Self {
-        Self { method: method.into(), proof: BTreeMap::new() }
+        Self {
+            method: method.into(),
+            proof: BTreeMap::new(),
+        }
     }
 
     /// With one more named part of the proof.
@@ -122,8 +129,22 @@ pub struct Review {
 impl Review {
     /// The decision of an approver on exactly what was shown: request, digest and policy.
     #[must_use]
-    pub fn new(approver: VerifiedApprover, request: RequestId, digest: ActionDigest, policy: PolicyDigest, vote: Vote) -> Self {
-        Self { approver, request, digest, policy, vote, reason: None, says: None }
+    pub fn new(
+        approver: VerifiedApprover,
+        request: RequestId,
+        digest: ActionDigest,
+        policy: PolicyDigest,
+        vote: Vote,
+    ) -> Self {
+        Self {
+            approver,
+            request,
+            digest,
+            policy,
+            vote,
+            reason: None,
+            says: None,
+        }
     }
 
     /// The same decision with the person's reason.
@@ -162,7 +183,10 @@ impl Review {
 /// `NonCanonical` when the reason is longer than 4,000 characters, `Misuse` without randomness.
 pub fn commit_reason(reason: &str) -> Result<Disclosure, ApprovalError> {
     if reason.chars().count() > MAX_REASON {
-        return Err(ApprovalError::new(Code::NonCanonical, format!("the reason is longer than {MAX_REASON} characters; shorten it")));
+        return Err(ApprovalError::new(
+            Code::NonCanonical,
+            format!("the reason is longer than {MAX_REASON} characters; shorten it"),
+        ));
     }
     Disclosure::new("review.reason", &Value::Text(reason.to_owned()))
 }
@@ -198,9 +222,24 @@ pub struct Statement {
 impl Statement {
     /// The statement of one decision.
     #[must_use]
-    pub fn new(review: (RequestId, ActionDigest, PolicyDigest, Vote), person: PersonId, reason: Option<&Disclosure>, nonce: String, expires_at: Timestamp) -> Self {
+    pub fn new(
+        review: (RequestId, ActionDigest, PolicyDigest, Vote),
+        person: PersonId,
+        reason: Option<&Disclosure>,
+        nonce: String,
+        expires_at: Timestamp,
+    ) -> Self {
         let (request, action, policy, vote) = review;
-        Self { request, action, policy, vote, person, reason: reason.map(|r| r.commitment.clone()), nonce, expires_at }
+        Self {
+            request,
+            action,
+            policy,
+            vote,
+            person,
+            reason: reason.map(|r| r.commitment.clone()),
+            nonce,
+            expires_at,
+        }
     }
 
     /// The decision bytes: `approvals/decision/v1\0` and the canonical form.
@@ -208,7 +247,8 @@ impl Statement {
     /// # Errors
     /// `NonCanonical`; never for a statement made or read here.
     pub fn bytes(&self) -> Result<Vec<u8>, ApprovalError> {
-        let value = canonical::to_value(self).map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
+        let value = canonical::to_value(self)
+            .map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
         let mut bytes = DOMAIN.to_vec();
         bytes.extend_from_slice(&value.to_bytes());
         Ok(bytes)
@@ -219,10 +259,19 @@ impl Statement {
     /// # Errors
     /// `SignatureInvalid` when the bytes are not exactly what [`Statement::bytes`] prints.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApprovalError> {
-        let refuse = || ApprovalError::new(Code::SignatureInvalid, "the signed text is not a decision statement");
+        let refuse = || {
+            ApprovalError::new(
+                Code::SignatureInvalid,
+                "the signed text is not a decision statement",
+            )
+        };
         let body = bytes.strip_prefix(DOMAIN).ok_or_else(refuse)?;
         let statement: Self = serde_json::from_slice(body).map_err(|_| refuse())?;
-        if statement.bytes()? == bytes { Ok(statement) } else { Err(refuse()) }
+        if statement.bytes()? == bytes {
+            Ok(statement)
+        } else {
+            Err(refuse())
+        }
     }
 }
 
@@ -235,7 +284,12 @@ mod tests {
     #[test]
     fn a_statement_reads_back_only_as_printed() {
         let statement = Statement::new(
-            (RequestId::from_bytes([1; 16]), ActionDigest::of(b"a"), PolicyDigest::of(b"p"), Vote::Deny),
+            (
+                RequestId::from_bytes([1; 16]),
+                ActionDigest::of(b"a"),
+                PolicyDigest::of(b"p"),
+                Vote::Deny,
+            ),
             "u_dana".parse().unwrap(),
             None,
             "n".to_owned(),
@@ -246,7 +300,10 @@ mod tests {
         let text = String::from_utf8(bytes).unwrap();
         for (from, to) in [("deny", "approve"), ("{", "{ "), ("v1", "v2")] {
             let other = text.replacen(from, to, 1);
-            assert!(Statement::parse(other.as_bytes()).ok() != Some(statement.clone()), "{from}");
+            assert!(
+                Statement::parse(other.as_bytes()).ok() != Some(statement.clone()),
+                "{from}"
+            );
         }
     }
 

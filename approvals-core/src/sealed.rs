@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::action::Action;
 use crate::canonical::{self, Value};
 use crate::clock::Timestamp;
 use crate::digest::{
@@ -180,7 +181,11 @@ impl ActionRecord {
             let (salt, name, _) = disclosure.open()?;
             by_name.insert(name, salt);
         }
-        Some(Salts { nonce, by_name, fixed: false })
+        Some(Salts {
+            nonce,
+            by_name,
+            fixed: false,
+        })
     }
 }
 
@@ -244,7 +249,11 @@ impl Salts {
 
     /// Salts that are always the same: for keyed fingerprints only, never for a record.
     pub(crate) fn fixed() -> Self {
-        Self { nonce: Salt::from_bytes([0; 16]), by_name: BTreeMap::new(), fixed: true }
+        Self {
+            nonce: Salt::from_bytes([0; 16]),
+            by_name: BTreeMap::new(),
+            fixed: true,
+        }
     }
 
     fn of(&self, name: &str) -> Result<Salt, ApprovalError> {
@@ -278,29 +287,7 @@ impl SealedAction {
         let resource = words("resource", &proposal.action.resource)?;
         let reason = words("reason", &proposal.reason)?;
         let rationale = words("rationale", &proposal.rationale)?;
-        let mut params = Vec::with_capacity(proposal.action.params.len());
-        for param in &proposal.action.params {
-            if params
-                .iter()
-                .any(|have: &SealedParam| have.name == param.name())
-            {
-                return Err(ApprovalError::new(
-                    Code::NonCanonical,
-                    format!("two parameters are called `{}`", param.name()),
-                ));
-            }
-            let name = format!("args.{}", param.name());
-            let sd = if param.is_redacted() {
-                key.commit(&disclosure(salts.nonce, &name, param.value()))
-            } else {
-                reveal(&mut disclosures, salts, &name, param.value())?
-            };
-            params.push(SealedParam {
-                name: param.name().to_owned(),
-                sd,
-                redacted: param.is_redacted(),
-            });
-        }
+        let params = seal_params(&proposal.action, salts, key, &mut disclosures)?;
         let action = &proposal.action;
         let record = ActionRecord {
             request_id,
@@ -352,6 +339,35 @@ impl SealedAction {
     pub fn salts(&self) -> Option<Salts> {
         self.record.salts(&self.disclosures)
     }
+}
+
+fn seal_params(
+    action: &Action,
+    salts: &Salts,
+    key: &RedactionKey,
+    disclosures: &mut Vec<Disclosure>,
+) -> Result<Vec<SealedParam>, ApprovalError> {
+    let mut params: Vec<SealedParam> = Vec::with_capacity(action.params.len());
+    for param in &action.params {
+        if params.iter().any(|have| have.name == param.name()) {
+            return Err(ApprovalError::new(
+                Code::NonCanonical,
+                format!("two parameters are called `{}`", param.name()),
+            ));
+        }
+        let name = format!("args.{}", param.name());
+        let sd = if param.is_redacted() {
+            key.commit(&disclosure(salts.nonce, &name, param.value()))
+        } else {
+            reveal(disclosures, salts, &name, param.value())?
+        };
+        params.push(SealedParam {
+            name: param.name().to_owned(),
+            sd,
+            redacted: param.is_redacted(),
+        });
+    }
+    Ok(params)
 }
 
 fn reveal(

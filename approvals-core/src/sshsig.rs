@@ -25,12 +25,19 @@ pub const NAMESPACE: &str = "approvals-decision@v1";
 /// Ed25519 or ECDSA P-256.
 pub fn sign(statement: &Statement, private_key: &str) -> Result<String, ApprovalError> {
     let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
-    let key = PrivateKey::from_openssh(private_key).map_err(|_| refuse("this is not a private key in OpenSSH's format"))?;
+    let key = PrivateKey::from_openssh(private_key)
+        .map_err(|_| refuse("this is not a private key in OpenSSH's format"))?;
     if key.is_encrypted() {
-        return Err(refuse("this key needs a passphrase; add it to your agent with `ssh-add` and name its `.pub` file"));
+        return Err(refuse(
+            "this key needs a passphrase; add it to your agent with `ssh-add` and name its `.pub` file",
+        ));
     }
-    let signed = key.sign(NAMESPACE, ssh_key::HashAlg::Sha512, &statement.bytes()?).map_err(|_| refuse("this key cannot sign; use an Ed25519 or ECDSA P-256 key"))?;
-    signed.to_pem(LineEnding::LF).map_err(|_| refuse("the signature could not be written"))
+    let signed = key
+        .sign(NAMESPACE, ssh_key::HashAlg::Sha512, &statement.bytes()?)
+        .map_err(|_| refuse("this key cannot sign; use an Ed25519 or ECDSA P-256 key"))?;
+    signed
+        .to_pem(LineEnding::LF)
+        .map_err(|_| refuse("the signature could not be written"))
 }
 
 /// Verifies a signed statement: the signature, the namespace, and for hardware keys the touch.
@@ -40,23 +47,36 @@ pub fn sign(statement: &Statement, private_key: &str) -> Result<String, Approval
 ///
 /// # Errors
 /// `SignatureInvalid` when anything about the signature or the statement is not right.
-pub fn verify(statement: &[u8], signature: &str) -> Result<(Statement, VerifiedApprover), ApprovalError> {
+pub fn verify(
+    statement: &[u8],
+    signature: &str,
+) -> Result<(Statement, VerifiedApprover), ApprovalError> {
     let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
     let parsed = Statement::parse(statement)?;
     let sshsig = SshSig::from_pem(signature).map_err(|_| refuse("this is not an SSH signature"))?;
     let key = PublicKey::from(sshsig.public_key().clone());
-    key.verify(NAMESPACE, statement, &sshsig).map_err(|_| refuse("the signature does not verify; sign again with `approvals approve`"))?;
+    key.verify(NAMESPACE, statement, &sshsig).map_err(|_| {
+        refuse("the signature does not verify; sign again with `approvals approve`")
+    })?;
     let hardware = key.algorithm().as_str().starts_with("sk-");
     if hardware && !was_touched(&sshsig) {
-        return Err(refuse("the hardware key was not touched; take a key that asks for it"));
+        return Err(refuse(
+            "the hardware key was not touched; take a key that asks for it",
+        ));
     }
     let identity = ssh_identity(&key).map_err(|error| refuse(&error.to_string()))?;
-    let body = statement.split(|byte| *byte == 0).next_back().unwrap_or_default();
+    let body = statement
+        .split(|byte| *byte == 0)
+        .next_back()
+        .unwrap_or_default();
     let evidence = Evidence::new("sshsig")
         .with("statement", String::from_utf8_lossy(body))
         .with("signature", signature.trim())
         .with("key", key.to_openssh().unwrap_or_default());
-    Ok((parsed, VerifiedApprover::assertion(identity, Assurance::A3, evidence)))
+    Ok((
+        parsed,
+        VerifiedApprover::assertion(identity, Assurance::A3, evidence),
+    ))
 }
 
 /// The review that a signed statement is, if it is still worth anything.
@@ -64,13 +84,26 @@ pub fn verify(statement: &[u8], signature: &str) -> Result<(Statement, VerifiedA
 /// # Errors
 /// `SignatureInvalid` as [`verify`]; `Expired` when the statement is too old; `ActionMismatch`
 /// when the reason is not the one that was signed.
-pub fn review(statement: &[u8], signature: &str, reason: Option<Disclosure>, now: Timestamp) -> Result<Review, ApprovalError> {
+pub fn review(
+    statement: &[u8],
+    signature: &str,
+    reason: Option<Disclosure>,
+    now: Timestamp,
+) -> Result<Review, ApprovalError> {
     let (said, approver) = verify(statement, signature)?;
     if now >= said.expires_at {
-        return Err(ApprovalError::new(Code::Expired, "the signed decision is too old; sign again").with_request(said.request));
+        return Err(ApprovalError::new(
+            Code::Expired,
+            "the signed decision is too old; sign again",
+        )
+        .with_request(said.request));
     }
     if said.reason.as_ref() != reason.as_ref().map(|reason| &reason.commitment) {
-        return Err(ApprovalError::new(Code::ActionMismatch, "the reason is not the one that was signed").with_request(said.request));
+        return Err(ApprovalError::new(
+            Code::ActionMismatch,
+            "the reason is not the one that was signed",
+        )
+        .with_request(said.request));
     }
     let review = Review::new(approver, said.request, said.action, said.policy, said.vote);
     Ok(review.with_reason(reason).claiming(said.person))
@@ -94,13 +127,28 @@ mod tests {
     use crate::review::Vote;
 
     fn statement(vote: Vote) -> Statement {
-        let bound = (RequestId::from_bytes([1; 16]), ActionDigest::of(b"a"), PolicyDigest::of(b"p"), vote);
-        Statement::new(bound, "u_dana".parse().unwrap(), None, "nonce".to_owned(), Timestamp::from_micros(1_000))
+        let bound = (
+            RequestId::from_bytes([1; 16]),
+            ActionDigest::of(b"a"),
+            PolicyDigest::of(b"p"),
+            vote,
+        );
+        Statement::new(
+            bound,
+            "u_dana".parse().unwrap(),
+            None,
+            "nonce".to_owned(),
+            Timestamp::from_micros(1_000),
+        )
     }
 
     fn key_file(dir: &std::path::Path, name: &str, kind: &str) -> std::path::PathBuf {
         let path = dir.join(name);
-        let made = Command::new("ssh-keygen").args(["-q", "-t", kind, "-N", "", "-f"]).arg(&path).status().unwrap();
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", kind, "-N", "", "-f"])
+            .arg(&path)
+            .status()
+            .unwrap();
         assert!(made.success());
         path
     }
@@ -109,7 +157,11 @@ mod tests {
         let file = key.with_extension("msg");
         std::fs::write(&file, message).unwrap();
         let mut command = Command::new("ssh-keygen");
-        command.args(["-q", "-Y", "sign", "-n", namespace, "-f"]).arg(key).arg(&file).stderr(Stdio::null());
+        command
+            .args(["-q", "-Y", "sign", "-n", namespace, "-f"])
+            .arg(key)
+            .arg(&file)
+            .stderr(Stdio::null());
         assert!(command.status().unwrap().success());
         let signed = key.with_extension("msg.sig");
         let text = std::fs::read_to_string(&signed).unwrap();
@@ -128,15 +180,26 @@ mod tests {
             let theirs = openssh_signs(&key, NAMESPACE, &bytes);
             for signature in [&ours, &theirs] {
                 let (said, approver) = verify(&bytes, signature).unwrap();
-                assert_eq!((said, approver.assurance()), (statement.clone(), Assurance::A3));
+                assert_eq!(
+                    (said, approver.assurance()),
+                    (statement.clone(), Assurance::A3)
+                );
             }
             std::fs::write(key.with_extension("ours"), &ours).unwrap();
             let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
             std::fs::write(dir.path().join("signers"), format!("u_dana {public}")).unwrap();
             let mut check = Command::new("ssh-keygen");
-            check.args(["-q", "-Y", "verify", "-I", "u_dana", "-n", NAMESPACE, "-f"]).arg(dir.path().join("signers"));
-            check.arg("-s").arg(key.with_extension("ours")).stdin(std::fs::File::open(key.with_extension("msg")).unwrap());
-            assert!(check.stdout(Stdio::null()).status().unwrap().success(), "OpenSSH accepts our {kind} signature");
+            check
+                .args(["-q", "-Y", "verify", "-I", "u_dana", "-n", NAMESPACE, "-f"])
+                .arg(dir.path().join("signers"));
+            check
+                .arg("-s")
+                .arg(key.with_extension("ours"))
+                .stdin(std::fs::File::open(key.with_extension("msg")).unwrap());
+            assert!(
+                check.stdout(Stdio::null()).status().unwrap().success(),
+                "OpenSSH accepts our {kind} signature"
+            );
         }
     }
 
@@ -155,12 +218,20 @@ mod tests {
             (b"hello".to_vec(), openssh_signs(&key, NAMESPACE, b"hello")),
         ];
         for (bytes, signature) in refused {
-            assert_eq!(verify(&bytes, &signature).unwrap_err().code(), Code::SignatureInvalid);
+            assert_eq!(
+                verify(&bytes, &signature).unwrap_err().code(),
+                Code::SignatureInvalid
+            );
         }
         let late = review(&deny, &signature, None, Timestamp::from_micros(1_000)).unwrap_err();
         assert_eq!(late.code(), Code::Expired);
         assert!(review(&deny, &signature, None, Timestamp::from_micros(999)).is_ok());
         let other = crate::review::commit_reason("another reason").unwrap();
-        assert_eq!(review(&deny, &signature, Some(other), Timestamp::from_micros(0)).unwrap_err().code(), Code::ActionMismatch);
+        assert_eq!(
+            review(&deny, &signature, Some(other), Timestamp::from_micros(0))
+                .unwrap_err()
+                .code(),
+            Code::ActionMismatch
+        );
     }
 }

@@ -44,7 +44,11 @@ impl Untrusted {
         if self.0.chars().any(is_combining) {
             found.push(Warning::Combining);
         }
-        if self.0.split(|c: char| !c.is_alphanumeric()).any(mixes_alphabets) {
+        if self
+            .0
+            .split(|c: char| !c.is_alphanumeric())
+            .any(mixes_alphabets)
+        {
             found.push(Warning::MixedAlphabets);
         }
         found
@@ -88,7 +92,9 @@ impl fmt::Display for Warning {
         f.write_str(match self {
             Self::Invisible => "holds invisible or control characters, written here as \\u{…}",
             Self::Combining => "holds combining marks; another spelling looks the same",
-            Self::MixedAlphabets => "mixes alphabets within one word; letters may not be what they look like",
+            Self::MixedAlphabets => {
+                "mixes alphabets within one word; letters may not be what they look like"
+            }
         })
     }
 }
@@ -96,7 +102,11 @@ impl fmt::Display for Warning {
 /// A time to the minute, for people.
 #[must_use]
 pub fn minute(at: Timestamp) -> String {
-    at.to_string().chars().take(19).map(|c| if c == 'T' { ' ' } else { c }).collect()
+    at.to_string()
+        .chars()
+        .take(19)
+        .map(|c| if c == 'T' { ' ' } else { c })
+        .collect()
 }
 
 fn is_hidden(c: char) -> bool {
@@ -125,7 +135,20 @@ mod tests {
 
     #[test]
     fn threat_10_nothing_invisible_gets_through() {
-        let hidden = ["\x1b[2J", "a\rb", "\u{202e}", "\u{2066}x\u{2069}", "\u{200b}", "\u{e0041}", "\u{feff}", "\u{85}", "\u{9b}31m", "\u{ad}", "\u{2028}", "\u{a0}"];
+        let hidden = [
+            "\x1b[2J",
+            "a\rb",
+            "\u{202e}",
+            "\u{2066}x\u{2069}",
+            "\u{200b}",
+            "\u{e0041}",
+            "\u{feff}",
+            "\u{85}",
+            "\u{9b}31m",
+            "\u{ad}",
+            "\u{2028}",
+            "\u{a0}",
+        ];
         for text in hidden {
             let shown = Untrusted::new(text);
             assert!(shown.warnings().contains(&Warning::Invisible), "{text:?}");
@@ -137,8 +160,14 @@ mod tests {
 
     #[test]
     fn threat_07_lookalikes_are_pointed_out() {
-        assert_eq!(Untrusted::new("p\u{430}yments").warnings(), [Warning::MixedAlphabets]);
-        assert_eq!(Untrusted::new("e\u{301}tat").warnings(), [Warning::Combining]);
+        assert_eq!(
+            Untrusted::new("p\u{430}yments").warnings(),
+            [Warning::MixedAlphabets]
+        );
+        assert_eq!(
+            Untrusted::new("e\u{301}tat").warnings(),
+            [Warning::Combining]
+        );
         assert!(Untrusted::new("платежи and payments").warnings().is_empty());
     }
 }

@@ -1,1 +1,30 @@
-//! Under construction.
+//! Durable stores for [`approvals_core`], and the directory that holds everything a gate needs.
+//!
+//! - [`sqlite::SqliteStore`] keeps the ledger in one SQLite file that several processes of one
+//!   machine share; what it acknowledges survives `kill -9` and a power cut.
+//! - [`home::Home`] is a state directory: that file, the key that signs it, the policy and the
+//!   people.
+//!
+//! Trusted: who can write the database file can destroy the log and read the values of the
+//! parameters in it, but cannot change the log unseen; for that one needs the ledger key.
+//!
+//! # Examples
+//! A home, and a gate from it:
+//! ```
+//! use approvals_store::home::{Home, Starter};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let scratch = tempfile::tempdir()?;
+//! # let dir = scratch.path().join("approvals");
+//! Home::create(&dir, Starter::new("example.com/approvals".parse()?))?;
+//! let gate = Home::open(&dir)?.gate()?.open().await?;
+//! assert_eq!(gate.journal().log().as_str(), "example.com/approvals");
+//! # Ok(())
+//! # }
+//! ```
+
+#[cfg(feature = "sqlite")]
+pub mod home;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;

@@ -10,7 +10,10 @@ use super::{Answer, Reply, Work, store_error};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
-use crate::ledger::{AuditRecord, Checkpoint, Entry, Frontier, LogEvent, MAX_RECORD, Origin, Previous, StoredRecord, sign_note};
+use crate::ledger::{
+    AuditRecord, Checkpoint, Entry, Frontier, LogEvent, MAX_RECORD, Origin, Previous, StoredRecord,
+    sign_note,
+};
 use crate::lifecycle::{Ask, Command, Finished, RequestState, decide};
 use crate::policy::Evaluation;
 use crate::ports::{Due, Reader, Signer, Store};
@@ -36,8 +39,26 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(store: Box<dyn Store>, log: Origin, signer: Arc<dyn Signer>, clock: Arc<dyn Clock>, boot: BootId, waits: Arc<Waits>) -> Self {
-        Self { store, log, signer, clock, boot, waits, written: 0, size: 0, cache: HashMap::new(), halted: None }
+    pub(super) fn new(
+        store: Box<dyn Store>,
+        log: Origin,
+        signer: Arc<dyn Signer>,
+        clock: Arc<dyn Clock>,
+        boot: BootId,
+        waits: Arc<Waits>,
+    ) -> Self {
+        Self {
+            store,
+            log,
+            signer,
+            clock,
+            boot,
+            waits,
+            written: 0,
+            size: 0,
+            cache: HashMap::new(),
+            halted: None,
+        }
     }
 
     pub(super) fn reader(&mut self) -> &mut dyn Reader {
@@ -48,8 +69,14 @@ impl Engine {
         self.run(vec![work]).pop()
     }
 
-    pub(super) fn take_due(&mut self, channels: &[String], lease: Duration) -> Result<Vec<Due>, ApprovalError> {
-        self.store.take_due(channels, self.clock.now(), lease).map_err(store_error)
+    pub(super) fn take_due(
+        &mut self,
+        channels: &[String],
+        lease: Duration,
+    ) -> Result<Vec<Due>, ApprovalError> {
+        self.store
+            .take_due(channels, self.clock.now(), lease)
+            .map_err(store_error)
     }
 
     /// Carries out steps in one transaction, and answers when it is durable.
@@ -74,8 +101,13 @@ impl Engine {
             self.cache.clear();
         }
         let mut stage = Stage::new(&head, self.boot, self.written);
-        let replies: Vec<Reply> = works.into_iter().map(|work| self.step(&mut stage, work)).collect();
-        let nothing = stage.batch.records.is_empty() && stage.batch.delivered.is_empty() && stage.batch.channels.is_empty();
+        let replies: Vec<Reply> = works
+            .into_iter()
+            .map(|work| self.step(&mut stage, work))
+            .collect();
+        let nothing = stage.batch.records.is_empty()
+            && stage.batch.delivered.is_empty()
+            && stage.batch.channels.is_empty();
         if nothing {
             self.store.rollback();
             self.size = head.frontier.size();
@@ -108,9 +140,15 @@ impl Engine {
         let signs = self.store.is_durable();
         let batch = stage.close();
         // The bytes that were hashed are the bytes that are written: look once more before signing.
-        let sound = batch.records.iter().all(|(stored, _)| crate::ledger::leaf_hash(&stored.bytes) == stored.leaf);
+        let sound = batch
+            .records
+            .iter()
+            .all(|(stored, _)| crate::ledger::leaf_hash(&stored.bytes) == stored.leaf);
         if !sound {
-            return Err(ApprovalError::new(Code::AuditUnavailable, "a record changed in memory before it was signed; check this machine's memory"));
+            return Err(ApprovalError::new(
+                Code::AuditUnavailable,
+                "a record changed in memory before it was signed; check this machine's memory",
+            ));
         }
         if signs {
             batch.head.note = Some(self.sign(&batch.head.frontier)?);
@@ -120,18 +158,35 @@ impl Engine {
 
     fn sign(&self, frontier: &Frontier) -> Result<String, ApprovalError> {
         let vkey = self.signer.vkey();
-        let head = Checkpoint { origin: self.log.clone(), size: frontier.size(), root: frontier.root() };
-        let refuse = |message: String| ApprovalError::new(Code::AuditUnavailable, format!("the checkpoint could not be signed: {message}"));
+        let head = Checkpoint {
+            origin: self.log.clone(),
+            size: frontier.size(),
+            root: frontier.root(),
+        };
+        let refuse = |message: String| {
+            ApprovalError::new(
+                Code::AuditUnavailable,
+                format!("the checkpoint could not be signed: {message}"),
+            )
+        };
         let body = head.body();
-        let signature = self.signer.sign(body.as_bytes()).map_err(|error| refuse(error.to_string()))?;
-        vkey.verify(body.as_bytes(), &signature).map_err(|error| refuse(error.to_string()))?;
+        let signature = self
+            .signer
+            .sign(body.as_bytes())
+            .map_err(|error| refuse(error.to_string()))?;
+        vkey.verify(body.as_bytes(), &signature)
+            .map_err(|error| refuse(error.to_string()))?;
         Ok(sign_note(&body, vkey.name(), vkey.id(), &signature))
     }
 
     /// The signed head of a store that signs only when asked.
     pub(super) fn sign_now(&mut self) -> Result<Option<String>, ApprovalError> {
         let head = self.store.head().map_err(store_error)?;
-        if head.frontier.size() == 0 { Ok(None) } else { self.sign(&head.frontier).map(Some) }
+        if head.frontier.size() == 0 {
+            Ok(None)
+        } else {
+            self.sign(&head.frontier).map(Some)
+        }
     }
 
     fn settle(&mut self, stage: Stage) {
@@ -149,14 +204,26 @@ impl Engine {
     fn step(&mut self, stage: &mut Stage, work: Work) -> Reply {
         let now = self.now(stage)?;
         match work {
-            Work::Command { command: Command::Ask(ask), disclosures, attach_closed } => self.ask(stage, *ask, disclosures, attach_closed, now),
-            Work::Command { command, disclosures, .. } => self.command(stage, &command, disclosures, now),
+            Work::Command {
+                command: Command::Ask(ask),
+                disclosures,
+                attach_closed,
+            } => self.ask(stage, *ask, disclosures, attach_closed, now),
+            Work::Command {
+                command,
+                disclosures,
+                ..
+            } => self.command(stage, &command, disclosures, now),
             Work::Delivered { due, command } => {
                 let answer = self.command(stage, &command, Vec::new(), now)?;
                 stage.batch.delivered.push((due.seq, due.channel));
                 Ok(answer)
             }
-            Work::Policy { version, digest, text } => self.policy(stage, version, digest, text, now),
+            Work::Policy {
+                version,
+                digest,
+                text,
+            } => self.policy(stage, version, digest, text, now),
             Work::Sweep => self.sweep(stage, now),
             Work::Channel(channel) => {
                 stage.batch.channels.push(channel);
@@ -172,7 +239,9 @@ impl Engine {
         let now = self.clock.now();
         match stage.last_at {
             Some(last) if now.after(TOLERANCE) < last => {
-                let message = format!("the clock says {now} and the log has a record of {last}; set the clock right");
+                let message = format!(
+                    "the clock says {now} and the log has a record of {last}; set the clock right"
+                );
                 Err(ApprovalError::new(Code::ClockRegression, message))
             }
             Some(last) => Ok(now.max(last)),
@@ -180,11 +249,19 @@ impl Engine {
         }
     }
 
-    fn command(&mut self, stage: &mut Stage, command: &Command, disclosures: Vec<crate::sealed::Disclosure>, now: Timestamp) -> Reply {
+    fn command(
+        &mut self,
+        stage: &mut Stage,
+        command: &Command,
+        disclosures: Vec<crate::sealed::Disclosure>,
+        now: Timestamp,
+    ) -> Reply {
         let request = command.request();
         let known = self.known(stage, request)?;
         if let Command::Consume(wish) = command
-            && stage.policy.is_some_and(|(_, digest)| digest != wish.policy)
+            && stage
+                .policy
+                .is_some_and(|(_, digest)| digest != wish.policy)
         {
             let message = "the policy on record is not the one this process holds; load it again and ask again";
             return Err(ApprovalError::new(Code::PolicyChanged, message).with_request(request));
@@ -199,27 +276,61 @@ impl Engine {
             Some(known)
         };
         let seq = known.as_ref().map_or(0, |known| known.last.seq);
-        Ok(Answer { state: known.map(|known| known.state), seq, attached: false, refusal: step.refusal })
+        Ok(Answer {
+            state: known.map(|known| known.state),
+            seq,
+            attached: false,
+            refusal: step.refusal,
+        })
     }
 
-    fn ask(&mut self, stage: &mut Stage, mut ask: Ask, disclosures: Vec<crate::sealed::Disclosure>, attach_closed: bool, now: Timestamp) -> Reply {
-        if stage.policy.is_some_and(|(_, digest)| digest != ask.created.policy.digest) {
-            return Err(ApprovalError::new(Code::PolicyChanged, "the policy on record is not the one this process holds; load it again"));
+    fn ask(
+        &mut self,
+        stage: &mut Stage,
+        mut ask: Ask,
+        disclosures: Vec<crate::sealed::Disclosure>,
+        attach_closed: bool,
+        now: Timestamp,
+    ) -> Reply {
+        if stage
+            .policy
+            .is_some_and(|(_, digest)| digest != ask.created.policy.digest)
+        {
+            return Err(ApprovalError::new(
+                Code::PolicyChanged,
+                "the policy on record is not the one this process holds; load it again",
+            ));
         }
         if let Some(known) = self.same_call(stage, &ask, attach_closed, now)? {
-            return Ok(Answer { seq: known.last.seq, state: Some(known.state), attached: true, refusal: None });
+            return Ok(Answer {
+                seq: known.last.seq,
+                state: Some(known.state),
+                attached: true,
+                refusal: None,
+            });
         }
         if let Evaluation::Allow(allowance) = &ask.evaluation {
             for ceiling in &allowance.ceilings {
-                let staged = stage.batch.counted.iter().filter(|(counter, _)| *counter == ceiling.counter).count();
-                let stored = self.store.count(&ceiling.counter, now.before(ceiling.window)).map_err(store_error)?;
+                let staged = stage
+                    .batch
+                    .counted
+                    .iter()
+                    .filter(|(counter, _)| *counter == ceiling.counter)
+                    .count();
+                let stored = self
+                    .store
+                    .count(&ceiling.counter, now.before(ceiling.window))
+                    .map_err(store_error)?;
                 if stored.saturating_add(staged as u64) >= u64::from(ceiling.limit.get()) {
                     ask.over = Some(ceiling.clone());
                     break;
                 }
             }
             if ask.over.is_none() {
-                let counted = allowance.ceilings.iter().map(|ceiling| (ceiling.counter.clone(), now));
+                let counted = allowance
+                    .ceilings
+                    .iter()
+                    .map(|ceiling| (ceiling.counter.clone(), now));
                 stage.batch.counted.extend(counted);
             }
         }
@@ -227,32 +338,59 @@ impl Engine {
     }
 
     /// The request that this very call has made already, if it has.
-    fn same_call(&mut self, stage: &mut Stage, ask: &Ask, attach_closed: bool, now: Timestamp) -> Result<Option<Known>, ApprovalError> {
-        let Some(key) = ask.created.key else { return Ok(None) };
+    fn same_call(
+        &mut self,
+        stage: &mut Stage,
+        ask: &Ask,
+        attach_closed: bool,
+        now: Timestamp,
+    ) -> Result<Option<Known>, ApprovalError> {
+        let Some(key) = ask.created.key else {
+            return Ok(None);
+        };
         let found = match stage.keys.get(&key) {
             Some(request) => Some(*request),
             None => self.store.by_key(&key).map_err(store_error)?,
         };
-        let Some(request) = found else { return Ok(None) };
+        let Some(request) = found else {
+            return Ok(None);
+        };
         // What is out of time is ended first, so that nobody attaches to it.
         self.command(stage, &Command::Expire(request), Vec::new(), now)?;
         let known = self.known(stage, request)?;
         Ok(known.filter(|known| attach_closed || known.state.is_live()))
     }
 
-    fn policy(&mut self, stage: &mut Stage, version: u64, digest: crate::digest::PolicyDigest, text: String, now: Timestamp) -> Reply {
+    fn policy(
+        &mut self,
+        stage: &mut Stage,
+        version: u64,
+        digest: crate::digest::PolicyDigest,
+        text: String,
+        now: Timestamp,
+    ) -> Reply {
         if let Some((last_version, last_digest)) = stage.policy {
             if last_digest == digest {
                 return Ok(empty());
             }
             if version <= last_version {
-                let message = format!("the policy has version {version} and version {last_version} was in force with another text; raise `version` above {last_version}");
+                let message = format!(
+                    "the policy has version {version} and version {last_version} was in force with another text; raise `version` above {last_version}"
+                );
                 return Err(ApprovalError::new(Code::PolicyInvalid, message));
             }
         }
         self.preface(stage, now)?;
         let text = (text.len() < MAX_RECORD / 2).then_some(text);
-        stage.log_event(LogEvent::PolicyLoaded { version, digest, text }, now, &self.log)?;
+        stage.log_event(
+            LogEvent::PolicyLoaded {
+                version,
+                digest,
+                text,
+            },
+            now,
+            &self.log,
+        )?;
         stage.policy = Some((version, digest));
         Ok(empty())
     }
@@ -264,8 +402,17 @@ impl Engine {
         }
         for (request, boot) in self.store.running().map_err(store_error)? {
             if boot != self.boot && self.store.is_gone(boot) {
-                let finished = Finished { outcome: Outcome::Unknown, code: Some("process_gone".to_owned()), duration_us: None };
-                self.command(stage, &Command::Finish { request, finished }, Vec::new(), now)?;
+                let finished = Finished {
+                    outcome: Outcome::Unknown,
+                    code: Some("process_gone".to_owned()),
+                    duration_us: None,
+                };
+                self.command(
+                    stage,
+                    &Command::Finish { request, finished },
+                    Vec::new(),
+                    now,
+                )?;
             }
         }
         Ok(empty())
@@ -286,23 +433,46 @@ impl Engine {
     }
 
     fn known(&mut self, stage: &Stage, request: RequestId) -> Result<Option<Known>, ApprovalError> {
-        if let Some(known) = stage.known.get(&request).or_else(|| self.cache.get(&request)) {
+        if let Some(known) = stage
+            .known
+            .get(&request)
+            .or_else(|| self.cache.get(&request))
+        {
             return Ok(Some(known.clone()));
         }
         let records = self.store.records_of(request).map_err(store_error)?;
-        let Some(last) = records.last().map(|stored| Previous { seq: stored.seq, leaf: stored.leaf }) else { return Ok(None) };
-        Ok(fold(&records, &self.log)?.map(|(state, _)| Known { state: Arc::new(state), last }))
+        let Some(last) = records.last().map(|stored| Previous {
+            seq: stored.seq,
+            leaf: stored.leaf,
+        }) else {
+            return Ok(None);
+        };
+        Ok(fold(&records, &self.log)?.map(|(state, _)| Known {
+            state: Arc::new(state),
+            last,
+        }))
     }
 }
 
 /// Where a request stands, by its records.
-pub(super) fn fold(records: &[StoredRecord], log: &Origin) -> Result<Option<(RequestState, u64)>, ApprovalError> {
-    let tampered = |seq: u64, message: String| ApprovalError::new(Code::AuditTampered, format!("record {seq}: {message}; run `approvals verify`"));
+pub(super) fn fold(
+    records: &[StoredRecord],
+    log: &Origin,
+) -> Result<Option<(RequestState, u64)>, ApprovalError> {
+    let tampered = |seq: u64, message: String| {
+        ApprovalError::new(
+            Code::AuditTampered,
+            format!("record {seq}: {message}; run `approvals verify`"),
+        )
+    };
     let mut state: Option<RequestState> = None;
     let mut last = 0;
     for stored in records {
-        let record = AuditRecord::decode(&stored.bytes, log).map_err(|error| tampered(stored.seq, error.to_string()))?;
-        let Entry::Request(_, event) = &record.entry else { continue };
+        let record = AuditRecord::decode(&stored.bytes, log)
+            .map_err(|error| tampered(stored.seq, error.to_string()))?;
+        let Entry::Request(_, event) = &record.entry else {
+            continue;
+        };
         let applied = match &mut state {
             Some(state) => state.apply(event),
             None => RequestState::begin(event, record.at).map(|begun| state = Some(begun)),
@@ -314,9 +484,19 @@ pub(super) fn fold(records: &[StoredRecord], log: &Origin) -> Result<Option<(Req
 }
 
 fn empty() -> Answer {
-    Answer { state: None, seq: 0, attached: false, refusal: None }
+    Answer {
+        state: None,
+        seq: 0,
+        attached: false,
+        refusal: None,
+    }
 }
 
 fn halted(why: &str) -> ApprovalError {
-    ApprovalError::new(Code::AuditUnavailable, format!("the journal has stopped after a failed write ({why}); nothing may run until the process starts again and the log verifies"))
+    ApprovalError::new(
+        Code::AuditUnavailable,
+        format!(
+            "the journal has stopped after a failed write ({why}); nothing may run until the process starts again and the log verifies"
+        ),
+    )
 }

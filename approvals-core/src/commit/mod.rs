@@ -28,8 +28,8 @@ use crate::sealed::Disclosure;
 
 use engine::Engine;
 use thread::{Committer, ReaderThread};
-pub(crate) use wait::Watch;
 use wait::Waits;
+pub(crate) use wait::Watch;
 
 /// The ledger, open for writing; cheap to clone, shared by everything in the process.
 #[derive(Clone)]
@@ -45,7 +45,10 @@ struct Shared {
 /// A store that forgets runs where it is called; a durable one on threads of its own.
 enum Lane {
     Inline(Mutex<Engine>),
-    Threads { committer: Committer, reader: ReaderThread },
+    Threads {
+        committer: Committer,
+        reader: ReaderThread,
+    },
 }
 
 /// What is to be written.
@@ -58,7 +61,11 @@ pub(crate) enum Work {
         attach_closed: bool,
     },
     /// The policy in force from here on.
-    Policy { version: u64, digest: PolicyDigest, text: String },
+    Policy {
+        version: u64,
+        digest: PolicyDigest,
+        text: String,
+    },
     /// Ends what is out of time, and gives up runs whose process is gone.
     Sweep,
     /// Changes are kept for this channel from here on.
@@ -96,7 +103,9 @@ impl Future for Ticket {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reply> {
         match &mut self.0 {
-            Ok(receiver) => Pin::new(receiver).poll(cx).map(|reply| reply.unwrap_or_else(|_| Err(stopped()))),
+            Ok(receiver) => Pin::new(receiver)
+                .poll(cx)
+                .map(|reply| reply.unwrap_or_else(|_| Err(stopped()))),
             Err(reply) => Poll::Ready(reply.take().unwrap_or_else(|| Err(stopped()))),
         }
     }
@@ -111,7 +120,11 @@ impl Journal {
     /// - `AuditTampered` when the end of the log does not verify: nothing is written, and the
     ///   store is left as it was found, as evidence;
     /// - `StoreUnavailable` when the store cannot be read or written.
-    pub fn open(store: impl Store, signer: Arc<dyn Signer>, clock: Arc<dyn Clock>) -> Result<Self, ApprovalError> {
+    pub fn open(
+        store: impl Store,
+        signer: Arc<dyn Signer>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ApprovalError> {
         let mut store: Box<dyn Store> = Box::new(store);
         let durable = store.is_durable();
         let log = signer.vkey().name().clone();
@@ -128,7 +141,12 @@ impl Journal {
             },
             _ => Lane::Inline(Mutex::new(engine)),
         };
-        Ok(Self(Arc::new(Shared { log, boot, waits, lane })))
+        Ok(Self(Arc::new(Shared {
+            log,
+            boot,
+            waits,
+            lane,
+        })))
     }
 
     /// The name of the log.
@@ -155,7 +173,11 @@ impl Journal {
     }
 
     pub(crate) fn command(&self, command: Command) -> Ticket {
-        self.submit(Work::Command { command, disclosures: Vec::new(), attach_closed: false })
+        self.submit(Work::Command {
+            command,
+            disclosures: Vec::new(),
+            attach_closed: false,
+        })
     }
 
     /// Reads the store, beside the committer.
@@ -164,7 +186,10 @@ impl Journal {
     ///
     /// # Errors
     /// `StoreUnavailable` when the store cannot be read.
-    pub async fn read<T: Send + 'static>(&self, query: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static) -> Result<T, ApprovalError> {
+    pub async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApprovalError> {
         match &self.0.lane {
             Lane::Inline(engine) => {
                 let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
@@ -184,7 +209,10 @@ impl Journal {
     }
 
     /// Where one request stands, and its last record.
-    pub(crate) async fn look(&self, request: RequestId) -> Result<Option<(RequestState, u64)>, ApprovalError> {
+    pub(crate) async fn look(
+        &self,
+        request: RequestId,
+    ) -> Result<Option<(RequestState, u64)>, ApprovalError> {
         let records = self.read(move |reader| reader.records_of(request)).await?;
         engine::fold(&records, &self.0.log)
     }
@@ -195,7 +223,13 @@ impl Journal {
     /// `StoreUnavailable` when the store cannot be read, `AuditTampered` when they make no sense.
     pub async fn history(&self, request: RequestId) -> Result<Vec<AuditRecord>, ApprovalError> {
         let records = self.read(move |reader| reader.records_of(request)).await?;
-        records.iter().map(|stored| AuditRecord::decode(&stored.bytes, &self.0.log).map_err(|error| ApprovalError::new(Code::AuditTampered, error.to_string()))).collect()
+        records
+            .iter()
+            .map(|stored| {
+                AuditRecord::decode(&stored.bytes, &self.0.log)
+                    .map_err(|error| ApprovalError::new(Code::AuditTampered, error.to_string()))
+            })
+            .collect()
     }
 
     /// Tells when a request changes, here or in another process.
@@ -216,14 +250,24 @@ impl Journal {
     /// read.
     pub async fn checkpoint(&self) -> Result<Option<String>, ApprovalError> {
         match &self.0.lane {
-            Lane::Inline(engine) => engine.lock().unwrap_or_else(PoisonError::into_inner).sign_now(),
+            Lane::Inline(engine) => engine
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .sign_now(),
             Lane::Threads { .. } => Ok(self.read(|reader| reader.head()).await?.note),
         }
     }
 
-    pub(crate) async fn take_due(&self, channels: &[String], lease: std::time::Duration) -> Result<Vec<Due>, ApprovalError> {
+    pub(crate) async fn take_due(
+        &self,
+        channels: &[String],
+        lease: std::time::Duration,
+    ) -> Result<Vec<Due>, ApprovalError> {
         match &self.0.lane {
-            Lane::Inline(engine) => engine.lock().unwrap_or_else(PoisonError::into_inner).take_due(channels, lease),
+            Lane::Inline(engine) => engine
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take_due(channels, lease),
             Lane::Threads { committer, .. } => committer.take_due(channels.to_vec(), lease).await,
         }
     }
@@ -239,7 +283,9 @@ impl Journal {
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Journal").field("log", &self.0.log).finish_non_exhaustive()
+        f.debug_struct("Journal")
+            .field("log", &self.0.log)
+            .finish_non_exhaustive()
     }
 }
 
@@ -248,5 +294,8 @@ pub(crate) fn store_error(error: StoreError) -> ApprovalError {
 }
 
 fn stopped() -> ApprovalError {
-    ApprovalError::new(Code::AuditUnavailable, "the journal has stopped, so nothing can be recorded and nothing may run; start the process again")
+    ApprovalError::new(
+        Code::AuditUnavailable,
+        "the journal has stopped, so nothing can be recorded and nothing may run; start the process again",
+    )
 }

@@ -18,7 +18,9 @@ pub(super) fn check_tail(store: &mut dyn Store, key: &VerifierKey) -> Result<(),
     let head = store.head().map_err(store_error)?;
     let size = head.frontier.size();
     if !store.records(size, 1).map_err(store_error)?.is_empty() {
-        return Err(tampered(&format!("there are records from number {size} on that no checkpoint covers")));
+        return Err(tampered(&format!(
+            "there are records from number {size} on that no checkpoint covers"
+        )));
     }
     if size == 0 {
         return Ok(());
@@ -30,10 +32,17 @@ pub(super) fn check_tail(store: &mut dyn Store, key: &VerifierKey) -> Result<(),
 }
 
 fn check_note(head: &Head, key: &VerifierKey) -> Result<(), ApprovalError> {
-    let note = head.note.as_deref().ok_or_else(|| tampered("it has records and no signed checkpoint"))?;
-    let signed = SignedCheckpoint::parse(note).and_then(|note| note.verify(key)).map_err(|error| tampered(&error.to_string()))?;
+    let note = head
+        .note
+        .as_deref()
+        .ok_or_else(|| tampered("it has records and no signed checkpoint"))?;
+    let signed = SignedCheckpoint::parse(note)
+        .and_then(|note| note.verify(key))
+        .map_err(|error| tampered(&error.to_string()))?;
     if signed.size != head.frontier.size() || signed.root != head.frontier.root() {
-        return Err(tampered("the signed checkpoint is not about the records that are there"));
+        return Err(tampered(
+            "the signed checkpoint is not about the records that are there",
+        ));
     }
     Ok(())
 }
@@ -52,12 +61,17 @@ fn check_records(store: &mut dyn Store, frontier: &Frontier) -> Result<(), Appro
         let mut subtree = Frontier::new();
         for (place, stored) in (from..).zip(store.records(from, count).map_err(store_error)?) {
             if stored.seq != place || leaf_hash(&stored.bytes) != stored.leaf {
-                return Err(tampered(&format!("record {place} is missing or is not the one that was written")));
+                return Err(tampered(&format!(
+                    "record {place} is missing or is not the one that was written"
+                )));
             }
             subtree.push(stored.leaf);
         }
         if subtree.size() != width || subtree.root() != *peak {
-            return Err(tampered(&format!("records {from} to {} do not hash to what was signed", end - 1)));
+            return Err(tampered(&format!(
+                "records {from} to {} do not hash to what was signed",
+                end - 1
+            )));
         }
         covered += width;
         end = from;
@@ -66,6 +80,8 @@ fn check_records(store: &mut dyn Store, frontier: &Frontier) -> Result<(), Appro
 }
 
 fn tampered(what: &str) -> ApprovalError {
-    let message = format!("the log does not verify: {what}; it is left untouched as evidence, run `approvals verify` and restore from a backup that verifies");
+    let message = format!(
+        "the log does not verify: {what}; it is left untouched as evidence, run `approvals verify` and restore from a backup that verifies"
+    );
     ApprovalError::new(Code::AuditTampered, message)
 }

@@ -7,7 +7,9 @@ use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RecordId, RequestId};
-use crate::ledger::{AuditRecord, Entry, Frontier, LogEvent, Origin, Previous, StoredRecord, Writer, leaf_hash};
+use crate::ledger::{
+    AuditRecord, Entry, Frontier, LogEvent, Origin, Previous, StoredRecord, Writer, leaf_hash,
+};
 use crate::lifecycle::{Event, Phase, RequestState};
 use crate::ports::{Batch, Head, RequestRow};
 use crate::request::IdempotencyKey;
@@ -50,48 +52,97 @@ impl Stage {
     }
 
     /// Appends records about the log itself.
-    pub(super) fn log_event(&mut self, event: LogEvent, at: Timestamp, log: &Origin) -> Result<(), ApprovalError> {
+    pub(super) fn log_event(
+        &mut self,
+        event: LogEvent,
+        at: Timestamp,
+        log: &Origin,
+    ) -> Result<(), ApprovalError> {
         let (stored, _) = self.encode(Entry::Log(event), None, at, log, 0)?;
         self.push(stored, None, at);
         Ok(())
     }
 
     /// Appends the events of one command; all of them, or none when one does not fit a record.
-    pub(super) fn events(&mut self, request: RequestId, known: Option<Known>, events: &[Event], at: Timestamp, log: &Origin) -> Result<Known, ApprovalError> {
-        let (mut state, mut last) = known.map_or((None, None), |known| (Some((*known.state).clone()), Some(known.last)));
+    pub(super) fn events(
+        &mut self,
+        request: RequestId,
+        known: Option<Known>,
+        events: &[Event],
+        at: Timestamp,
+        log: &Origin,
+    ) -> Result<Known, ApprovalError> {
+        let (mut state, mut last) = known.map_or((None, None), |known| {
+            (Some((*known.state).clone()), Some(known.last))
+        });
         let mut ready = Vec::with_capacity(events.len());
         for (ahead, event) in (0..).zip(events) {
             match &mut state {
                 Some(state) => state.apply(event).map_err(impossible)?,
                 None => state = Some(RequestState::begin(event, at).map_err(impossible)?),
             }
-            let (stored, here) = self.encode(Entry::Request(request, event.clone()), last, at, log, ahead)?;
+            let (stored, here) =
+                self.encode(Entry::Request(request, event.clone()), last, at, log, ahead)?;
             last = Some(here);
             ready.push((stored, changes_the_card(event)));
         }
         let (Some(state), Some(last)) = (state, last) else {
-            return Err(ApprovalError::new(Code::Misuse, "a request began with nothing"));
+            return Err(ApprovalError::new(
+                Code::Misuse,
+                "a request began with nothing",
+            ));
         };
-        if let Some(place) = ready.iter().filter(|(_, draw)| *draw).map(|(stored, _)| stored.seq).next_back() {
+        if let Some(place) = ready
+            .iter()
+            .filter(|(_, draw)| *draw)
+            .map(|(stored, _)| stored.seq)
+            .next_back()
+        {
             self.batch.notices.push((place, request));
         }
         for (stored, _) in ready {
             self.push(stored, Some(request), at);
         }
-        let known = Known { state: Arc::new(state), last };
+        let known = Known {
+            state: Arc::new(state),
+            last,
+        };
         self.remember(request, &known, events);
         Ok(known)
     }
 
     pub(super) fn disclose(&mut self, request: RequestId, disclosures: Vec<Disclosure>) {
-        self.batch.disclosures.extend(disclosures.into_iter().map(|disclosure| (request, disclosure)));
+        self.batch.disclosures.extend(
+            disclosures
+                .into_iter()
+                .map(|disclosure| (request, disclosure)),
+        );
     }
 
-    fn encode(&self, entry: Entry, previous: Option<Previous>, at: Timestamp, log: &Origin, ahead: u64) -> Result<(StoredRecord, Previous), ApprovalError> {
+    fn encode(
+        &self,
+        entry: Entry,
+        previous: Option<Previous>,
+        at: Timestamp,
+        log: &Origin,
+        ahead: u64,
+    ) -> Result<(StoredRecord, Previous), ApprovalError> {
         let seq = self.frontier.size() + ahead;
-        let writer = Writer { boot: self.boot, n: self.written + ahead };
-        let record = AuditRecord { seq, at, id: RecordId::random()?, writer, previous, entry };
-        let bytes = record.encode(log).map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
+        let writer = Writer {
+            boot: self.boot,
+            n: self.written + ahead,
+        };
+        let record = AuditRecord {
+            seq,
+            at,
+            id: RecordId::random()?,
+            writer,
+            previous,
+            entry,
+        };
+        let bytes = record
+            .encode(log)
+            .map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
         let leaf = leaf_hash(&bytes);
         Ok((StoredRecord::new(seq, leaf, bytes), Previous { seq, leaf }))
     }
@@ -104,7 +155,10 @@ impl Stage {
     }
 
     fn remember(&mut self, request: RequestId, known: &Known, events: &[Event]) {
-        if events.iter().any(|event| matches!(event, Event::Consumed(_))) {
+        if events
+            .iter()
+            .any(|event| matches!(event, Event::Consumed(_)))
+        {
             self.running.insert(request, self.boot);
         }
         let state = &known.state;
@@ -115,7 +169,11 @@ impl Stage {
             status: state.status(),
             created_at: state.created_at(),
             deadline: deadline(state),
-            running: if *state.phase() == Phase::Running { self.running.get(&request).copied().or(Some(self.boot)) } else { None },
+            running: if *state.phase() == Phase::Running {
+                self.running.get(&request).copied().or(Some(self.boot))
+            } else {
+                None
+            },
             key: state.key(),
             last_seq: known.last.seq,
         };
@@ -129,7 +187,12 @@ impl Stage {
 
     /// The finished batch, but for the signature.
     pub(super) fn close(&mut self) -> &mut Batch {
-        self.batch.head = Head { frontier: self.frontier.clone(), last_at: self.last_at, note: None, policy: self.policy };
+        self.batch.head = Head {
+            frontier: self.frontier.clone(),
+            last_at: self.last_at,
+            note: None,
+            policy: self.policy,
+        };
         &mut self.batch
     }
 }
@@ -146,7 +209,11 @@ fn deadline(state: &RequestState) -> Option<Timestamp> {
 fn changes_the_card(event: &Event) -> bool {
     match event {
         Event::Created(created) => created.requirement.is_some(),
-        Event::Reviewed(_) | Event::Approved(_) | Event::Denied(_) | Event::Expired | Event::Cancelled => true,
+        Event::Reviewed(_)
+        | Event::Approved(_)
+        | Event::Denied(_)
+        | Event::Expired
+        | Event::Cancelled => true,
         _ => false,
     }
 }

@@ -21,7 +21,11 @@ const POLL: Duration = Duration::from_millis(10);
 
 enum Job {
     Write(Work, oneshot::Sender<Reply>),
-    TakeDue(Vec<String>, Duration, oneshot::Sender<Result<Vec<Due>, ApprovalError>>),
+    TakeDue(
+        Vec<String>,
+        Duration,
+        oneshot::Sender<Result<Vec<Due>, ApprovalError>>,
+    ),
 }
 
 pub(super) struct Committer(Worker<Job>);
@@ -37,7 +41,11 @@ impl Committer {
         receiver
     }
 
-    pub(super) async fn take_due(&self, channels: Vec<String>, lease: Duration) -> Result<Vec<Due>, ApprovalError> {
+    pub(super) async fn take_due(
+        &self,
+        channels: Vec<String>,
+        lease: Duration,
+    ) -> Result<Vec<Due>, ApprovalError> {
         let (reply, receiver) = oneshot::channel();
         self.0.send(Job::TakeDue(channels, lease, reply));
         receiver.await.unwrap_or_else(|_| Err(stopped()))
@@ -75,7 +83,10 @@ pub(super) struct ReaderThread(Worker<Query>);
 
 impl ReaderThread {
     pub(super) fn start(reader: Box<dyn Reader>, waits: Arc<Waits>) -> Result<Self, ApprovalError> {
-        Worker::start("approvals-reader", move |queries| read(reader, &waits, &queries)).map(Self)
+        Worker::start("approvals-reader", move |queries| {
+            read(reader, &waits, &queries)
+        })
+        .map(Self)
     }
 
     /// Makes the thread look whether anybody waits.
@@ -83,7 +94,10 @@ impl ReaderThread {
         self.0.send(Box::new(|_| {}));
     }
 
-    pub(super) async fn read<T: Send + 'static>(&self, query: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static) -> Result<T, ApprovalError> {
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut dyn Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApprovalError> {
         let (reply, receiver) = oneshot::channel();
         self.0.send(Box::new(move |reader| {
             let _ = reply.send(query(reader));
@@ -98,7 +112,11 @@ impl ReaderThread {
 fn read(mut reader: Box<dyn Reader>, waits: &Waits, queries: &Receiver<Query>) {
     let mut seen = reader.head().map_or(0, |head| head.frontier.size());
     loop {
-        let next = if waits.is_empty() { queries.recv().map_err(|_| RecvTimeoutError::Disconnected) } else { queries.recv_timeout(POLL) };
+        let next = if waits.is_empty() {
+            queries.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            queries.recv_timeout(POLL)
+        };
         match next {
             Ok(query) => query(&mut *reader),
             Err(RecvTimeoutError::Timeout) => {}
@@ -124,11 +142,24 @@ struct Worker<M> {
 }
 
 impl<M: Send + 'static> Worker<M> {
-    fn start(name: &str, run: impl FnOnce(Receiver<M>) + Send + 'static) -> Result<Self, ApprovalError> {
+    fn start(
+        name: &str,
+        run: impl FnOnce(Receiver<M>) + Send + 'static,
+    ) -> Result<Self, ApprovalError> {
         let (sender, receiver) = channel();
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(receiver));
-        let thread = thread.map_err(|error| ApprovalError::new(Code::StoreUnavailable, format!("a thread could not be started: {error}")))?;
-        Ok(Self { sender: Mutex::new(Some(sender)), thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(receiver));
+        let thread = thread.map_err(|error| {
+            ApprovalError::new(
+                Code::StoreUnavailable,
+                format!("a thread could not be started: {error}"),
+            )
+        })?;
+        Ok(Self {
+            sender: Mutex::new(Some(sender)),
+            thread: Some(thread),
+        })
     }
 
     fn send(&self, message: M) {
@@ -141,7 +172,10 @@ impl<M: Send + 'static> Worker<M> {
 
 impl<M> Drop for Worker<M> {
     fn drop(&mut self) {
-        self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.sender
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = self.thread.take()
             && thread.thread().id() != std::thread::current().id()
         {

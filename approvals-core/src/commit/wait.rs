@@ -40,8 +40,16 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(super) fn new(waits: &Arc<Waits>, request: RequestId) -> Self {
-        let receiver = waits.lock().entry(request).or_insert_with(|| watch::Sender::new(0)).subscribe();
-        Self { waits: Arc::clone(waits), request, receiver }
+        let receiver = waits
+            .lock()
+            .entry(request)
+            .or_insert_with(|| watch::Sender::new(0))
+            .subscribe();
+        Self {
+            waits: Arc::clone(waits),
+            request,
+            receiver,
+        }
     }
 
     /// Returns when the request has a record after `seen`.
@@ -54,7 +62,10 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let mut waits = self.waits.lock();
-        if waits.get(&self.request).is_some_and(|sender| sender.receiver_count() <= 1) {
+        if waits
+            .get(&self.request)
+            .is_some_and(|sender| sender.receiver_count() <= 1)
+        {
             waits.remove(&self.request);
         }
     }

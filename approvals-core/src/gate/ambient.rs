@@ -48,7 +48,8 @@ impl Handle {
             None => gate.default_agent().ok_or_else(nobody)?,
         };
         let call = Call::of(bound, agent)?;
-        gate.authorize(if self.detach { call.detached() } else { call }).await
+        gate.authorize(if self.detach { call.detached() } else { call })
+            .await
     }
 }
 
@@ -57,17 +58,31 @@ impl Handle {
 pub fn ambient() -> Handle {
     let found = CONTEXT.try_with(Context::clone).ok();
     match found {
-        Some(context) => Handle { gate: Some(context.gate), agent: Some(context.agent), detach: context.detach },
+        Some(context) => Handle {
+            gate: Some(context.gate),
+            agent: Some(context.agent),
+            detach: context.detach,
+        },
         None => {
-            let gate = DEFAULT.read().unwrap_or_else(PoisonError::into_inner).clone();
-            Handle { gate, agent: None, detach: false }
+            let gate = DEFAULT
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            Handle {
+                gate,
+                agent: None,
+                detach: false,
+            }
         }
     }
 }
 
 /// This gate, with the agent of the current task.
 pub(crate) fn given(gate: Arc<dyn ApprovalGate>) -> Handle {
-    Handle { gate: Some(gate), ..ambient() }
+    Handle {
+        gate: Some(gate),
+        ..ambient()
+    }
 }
 
 /// Guards every call of this process that names no gate of its own.
@@ -77,7 +92,10 @@ pub(crate) fn given(gate: Arc<dyn ApprovalGate>) -> Handle {
 pub fn install_default(gate: &dyn ApprovalGate) -> Result<(), ApprovalError> {
     let mut slot = DEFAULT.write().unwrap_or_else(PoisonError::into_inner);
     if slot.is_some() {
-        return Err(ApprovalError::new(Code::Misuse, "a default gate is installed already; call `clear_default` first"));
+        return Err(ApprovalError::new(
+            Code::Misuse,
+            "a default gate is installed already; call `clear_default` first",
+        ));
     }
     *slot = Some(gate.shared());
     Ok(())
@@ -88,12 +106,37 @@ pub fn clear_default() {
     *DEFAULT.write().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-pub(super) async fn enter<F: Future>(gate: Arc<dyn ApprovalGate>, agent: Agent, detach: bool, work: F) -> F::Output {
-    CONTEXT.scope(Context { gate, agent: Arc::new(agent), detach }, work).await
+pub(super) async fn enter<F: Future>(
+    gate: Arc<dyn ApprovalGate>,
+    agent: Agent,
+    detach: bool,
+    work: F,
+) -> F::Output {
+    CONTEXT
+        .scope(
+            Context {
+                gate,
+                agent: Arc::new(agent),
+                detach,
+            },
+            work,
+        )
+        .await
 }
 
-pub(super) fn enter_blocking<T>(gate: Arc<dyn ApprovalGate>, agent: Agent, work: impl FnOnce() -> T) -> T {
-    CONTEXT.sync_scope(Context { gate, agent: Arc::new(agent), detach: false }, work)
+pub(super) fn enter_blocking<T>(
+    gate: Arc<dyn ApprovalGate>,
+    agent: Agent,
+    work: impl FnOnce() -> T,
+) -> T {
+    CONTEXT.sync_scope(
+        Context {
+            gate,
+            agent: Arc::new(agent),
+            detach: false,
+        },
+        work,
+    )
 }
 
 impl super::Gate {
@@ -117,11 +160,16 @@ impl super::Gate {
 }
 
 fn nobody() -> ApprovalError {
-    ApprovalError::new(Code::Unauthenticated, "nobody asks: run the call inside `gate.enter(Agent::new(..).on_behalf_of(..), ..)`")
+    ApprovalError::new(
+        Code::Unauthenticated,
+        "nobody asks: run the call inside `gate.enter(Agent::new(..).on_behalf_of(..), ..)`",
+    )
 }
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handle").field("gate", &self.gate).finish_non_exhaustive()
+        f.debug_struct("Handle")
+            .field("gate", &self.gate)
+            .finish_non_exhaustive()
     }
 }

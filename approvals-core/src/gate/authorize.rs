@@ -41,30 +41,55 @@ pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, 
         approval.request = tracing::field::Empty,
         approval.outcome = tracing::field::Empty,
     );
-    let asking = Asking { inner: Arc::clone(inner), proposal: Arc::new(proposal), claims, agent, detach };
+    let asking = Asking {
+        inner: Arc::clone(inner),
+        proposal: Arc::new(proposal),
+        claims,
+        agent,
+        detach,
+    };
     let result = tracing::Instrument::instrument(asking.run(), span.clone()).await;
-    span.record("approval.outcome", match &result {
-        Ok(_) => "approved",
-        Err(error) => error.code().as_str(),
-    });
+    span.record(
+        "approval.outcome",
+        match &result {
+            Ok(_) => "approved",
+            Err(error) => error.code().as_str(),
+        },
+    );
     result
 }
 
 async fn propose(inner: &Inner, call: Call) -> Result<Proposal, ApprovalError> {
     let requester = call.agent.requester()?;
     for person in requester.people() {
-        let standing = inner.people.standing(&person).await.map_err(|error| ApprovalError::new(Code::IdentityUnresolved, error.to_string()))?;
+        let standing = inner
+            .people
+            .standing(&person)
+            .await
+            .map_err(|error| ApprovalError::new(Code::IdentityUnresolved, error.to_string()))?;
         if standing.is_none() {
             // Somebody the directory does not know could approve under another name.
-            return Err(ApprovalError::new(Code::IdentityUnresolved, format!("`{person}` stands behind this agent and is not in the directory; add the person to people.toml")));
+            return Err(ApprovalError::new(
+                Code::IdentityUnresolved,
+                format!(
+                    "`{person}` stands behind this agent and is not in the directory; add the person to people.toml"
+                ),
+            ));
         }
     }
     let mut action = call.action;
-    action.environment = action.environment.or_else(|| inner.options.environment.clone());
+    action.environment = action
+        .environment
+        .or_else(|| inner.options.environment.clone());
     action.tenant = call.agent.tenant.clone();
     if inner.options.full_binding && !action.not_covered.is_empty() {
         let names = action.not_covered.join("`, `");
-        return Err(ApprovalError::new(Code::NotBound, format!("`{names}` would not be covered by the approval; bind it with `args(..)` or turn full binding off")));
+        return Err(ApprovalError::new(
+            Code::NotBound,
+            format!(
+                "`{names}` would not be covered by the approval; bind it with `args(..)` or turn full binding off"
+            ),
+        ));
     }
     let mut proposal = Proposal::new(requester, action);
     proposal.reason = call.reason;
@@ -84,7 +109,10 @@ impl Asking {
     async fn run(self) -> Result<Permit, ApprovalError> {
         let key = self.key()?;
         let (mut hold, mut answer, mut sealed) = self.ask(key).await?;
-        let id = answer.state.as_ref().map_or(hold.request, |state| state.id());
+        let id = answer
+            .state
+            .as_ref()
+            .map_or(hold.request, |state| state.id());
         if answer.attached && !self.is_named() && !self.inner.claim(id) {
             // Another call of this very process waits for that one; this is a second action.
             (hold, answer, sealed) = self.ask(None).await?;
@@ -116,13 +144,23 @@ impl Asking {
     }
 
     /// Records the request, or finds the one this call has made already.
-    async fn ask(&self, key: Option<IdempotencyKey>) -> Result<(Hold, Answer, SealedAction), ApprovalError> {
+    async fn ask(
+        &self,
+        key: Option<IdempotencyKey>,
+    ) -> Result<(Hold, Answer, SealedAction), ApprovalError> {
         let policy = self.inner.policy();
         let evaluation = policy.evaluate(&self.proposal);
         let request = RequestId::random()?;
         let (decide_within, use_within) = times(&evaluation);
         let expires_at = self.inner.clock.now().after(decide_within);
-        let sealed = SealedAction::seal(&self.proposal, self.claims.clone(), request, expires_at, &Salts::fresh()?, &self.inner.key)?;
+        let sealed = SealedAction::seal(
+            &self.proposal,
+            self.claims.clone(),
+            request,
+            expires_at,
+            &Salts::fresh()?,
+            &self.inner.key,
+        )?;
         let created = Created {
             action: sealed.record().clone(),
             digest: sealed.digest(),
@@ -132,9 +170,17 @@ impl Asking {
             key,
         };
         let command = Command::Ask(Box::new(Ask::new(created, evaluation)));
-        let work = Work::Command { command, disclosures: sealed.disclosures().to_vec(), attach_closed: self.is_named() };
+        let work = Work::Command {
+            command,
+            disclosures: sealed.disclosures().to_vec(),
+            attach_closed: self.is_named(),
+        };
         // The hold comes first: from the moment the ask is queued, going away withdraws it.
-        let hold = Hold { inner: Arc::clone(&self.inner), request, cancel: !self.detach };
+        let hold = Hold {
+            inner: Arc::clone(&self.inner),
+            request,
+            cancel: !self.detach,
+        };
         let ticket = self.inner.journal.submit(work);
         let answer = self.inner.patient(ticket).await?;
         Ok((hold, answer, sealed))
@@ -151,27 +197,58 @@ impl Asking {
                 // A fixed seal of the content: nothing in it is random or depends on the time.
                 let nothing = Salts::fixed();
                 let zero = RequestId::from_bytes([0; 16]);
-                let sealed = SealedAction::seal(&self.proposal, self.claims.clone(), zero, Timestamp::from_micros(0), &nothing, &self.inner.key)?;
+                let sealed = SealedAction::seal(
+                    &self.proposal,
+                    self.claims.clone(),
+                    zero,
+                    Timestamp::from_micros(0),
+                    &nothing,
+                    &self.inner.key,
+                )?;
                 let mut record = sealed.record().clone();
                 // What the agent says may change from try to try; what it asks may not.
                 record.rationale = None;
-                let value = canonical::to_value(&record).map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
+                let value = canonical::to_value(&record)
+                    .map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
                 Value::List(vec![text("run"), text(who), value])
             }
         };
-        Ok(Some(IdempotencyKey::from_bytes(self.inner.key.fingerprint(&named.to_bytes()))))
+        Ok(Some(IdempotencyKey::from_bytes(
+            self.inner.key.fingerprint(&named.to_bytes()),
+        )))
     }
 
     /// Seals this call as the request on record was sealed, and refuses it when it differs.
     async fn same_as(&self, answer: &Answer) -> Result<SealedAction, ApprovalError> {
-        let state = answer.state.as_ref().ok_or_else(|| ApprovalError::new(Code::NotFound, "the request is gone"))?;
+        let state = answer
+            .state
+            .as_ref()
+            .ok_or_else(|| ApprovalError::new(Code::NotFound, "the request is gone"))?;
         let id = state.id();
-        let disclosures = self.inner.journal.read(move |reader| reader.disclosures(id)).await?;
-        let salts = state.action().salts(&disclosures).ok_or_else(|| different(id))?;
+        let disclosures = self
+            .inner
+            .journal
+            .read(move |reader| reader.disclosures(id))
+            .await?;
+        let salts = state
+            .action()
+            .salts(&disclosures)
+            .ok_or_else(|| different(id))?;
         let mut proposal = (*self.proposal).clone();
         proposal.rationale = recorded_rationale(state, &disclosures);
-        let sealed = SealedAction::seal(&proposal, state.action().claims.clone(), id, state.expires_at(), &salts, &self.inner.key)?;
-        if sealed.digest() == state.digest() { Ok(sealed) } else { Err(different(id)) }
+        let sealed = SealedAction::seal(
+            &proposal,
+            state.action().claims.clone(),
+            id,
+            state.expires_at(),
+            &salts,
+            &self.inner.key,
+        )?;
+        if sealed.digest() == state.digest() {
+            Ok(sealed)
+        } else {
+            Err(different(id))
+        }
     }
 
     /// Waits for a decision: three clocks, and each ends in a no.
@@ -182,7 +259,11 @@ impl Asking {
         let mut seen = first.seq;
         let mut state = first.state.clone();
         loop {
-            let Some(now_state) = state else { return Err(ApprovalError::new(Code::NotFound, "the request is gone").with_request(request)) };
+            let Some(now_state) = state else {
+                return Err(
+                    ApprovalError::new(Code::NotFound, "the request is gone").with_request(request)
+                );
+            };
             if let Some(verdict) = self.verdict(&now_state).await {
                 hold.release();
                 return verdict;
@@ -196,7 +277,9 @@ impl Asking {
             }
             if gives_up.is_some_and(|at| now >= at) {
                 hold.release();
-                let message = format!("nobody decided while the caller waited; the request stays open until {deadline}, ask again to attach to it");
+                let message = format!(
+                    "nobody decided while the caller waited; the request stays open until {deadline}, ask again to attach to it"
+                );
                 return Err(ApprovalError::new(Code::Pending, message).with_request(request));
             }
             let until = gives_up.map_or(deadline, |at| at.min(deadline));
@@ -213,23 +296,45 @@ impl Asking {
 
     /// What a settled request means for the caller; none while it is pending.
     async fn verdict(&self, state: &RequestState) -> Option<Result<(), ApprovalError>> {
-        let no = |code: Code, message: &str| Some(Err(ApprovalError::new(code, message).with_request(state.id())));
+        let no = |code: Code, message: &str| {
+            Some(Err(
+                ApprovalError::new(code, message).with_request(state.id())
+            ))
+        };
         match state.phase() {
             Phase::Pending => None,
             Phase::Approved { .. } => Some(Ok(())),
-            Phase::Denied { by: None, .. } => no(Code::PolicyDenied, "a policy rule forbids this; no approval can lift it"),
-            Phase::Denied { by: Some(person), .. } => Some(Err(self.denied(state, person).await)),
-            Phase::Expired => no(Code::Expired, "nobody decided in time, or the approval was not used in time; ask again"),
+            Phase::Denied { by: None, .. } => no(
+                Code::PolicyDenied,
+                "a policy rule forbids this; no approval can lift it",
+            ),
+            Phase::Denied {
+                by: Some(person), ..
+            } => Some(Err(self.denied(state, person).await)),
+            Phase::Expired => no(
+                Code::Expired,
+                "nobody decided in time, or the approval was not used in time; ask again",
+            ),
             Phase::Cancelled => no(Code::Cancelled, "the request was withdrawn"),
-            Phase::Running | Phase::Burned | Phase::Finished(_) => no(Code::AlreadyConsumed, "this call has been approved and used before; one approval, one run"),
+            Phase::Running | Phase::Burned | Phase::Finished(_) => no(
+                Code::AlreadyConsumed,
+                "this call has been approved and used before; one approval, one run",
+            ),
         }
     }
 
     async fn denied(&self, state: &RequestState, person: &PersonId) -> ApprovalError {
         let id = state.id();
-        let error = ApprovalError::new(Code::Denied, "the request was denied").with_request(id).with_person(person.clone());
+        let error = ApprovalError::new(Code::Denied, "the request was denied")
+            .with_request(id)
+            .with_person(person.clone());
         // The reason is for people; without it the answer is still no.
-        let disclosures = self.inner.journal.read(move |reader| reader.disclosures(id)).await.unwrap_or_default();
+        let disclosures = self
+            .inner
+            .journal
+            .read(move |reader| reader.disclosures(id))
+            .await
+            .unwrap_or_default();
         let card = crate::card::Card::of(state, &disclosures).ok();
         match card.and_then(|card| card.denial) {
             Some(reason) => error.with_reason(reason.raw()),
@@ -240,18 +345,37 @@ impl Asking {
     fn permit(&self, request: RequestId, sealed: &SealedAction) -> Result<Permit, ApprovalError> {
         let digest = sealed.digest();
         let salts = sealed.salts().ok_or_else(|| different(request))?;
-        let (inner, record, approved) = (Arc::clone(&self.inner), sealed.record().clone(), Arc::clone(&self.proposal));
+        let (inner, record, approved) = (
+            Arc::clone(&self.inner),
+            sealed.record().clone(),
+            Arc::clone(&self.proposal),
+        );
         let rationale = recorded_rationale_of(sealed);
         let reseal = move |live: crate::action::Bound| -> Result<ActionDigest, ApprovalError> {
             let (mut action, reason) = live.into_action()?;
-            action.environment = action.environment.or_else(|| inner.options.environment.clone());
+            action.environment = action
+                .environment
+                .or_else(|| inner.options.environment.clone());
             action.tenant.clone_from(&approved.action.tenant);
             let mut live = Proposal::new(approved.requester.clone(), action);
             (live.reason, live.rationale) = (reason, rationale);
-            SealedAction::seal(&live, record.claims, record.request_id, record.expires_at, &salts, &inner.key).map(|sealed| sealed.digest())
+            SealedAction::seal(
+                &live,
+                record.claims,
+                record.request_id,
+                record.expires_at,
+                &salts,
+                &inner.key,
+            )
+            .map(|sealed| sealed.digest())
         };
         let port = Port::new(Arc::clone(&self.inner), Arc::clone(&self.proposal));
-        Ok(Permit::assertion(request, digest, Arc::new(port), Box::new(reseal)))
+        Ok(Permit::assertion(
+            request,
+            digest,
+            Arc::new(port),
+            Box::new(reseal),
+        ))
     }
 }
 
@@ -274,7 +398,11 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.inner.attached.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.request);
+        self.inner
+            .attached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&self.request);
         if self.cancel {
             tracing::info!(approval.request = %self.request, "withdrawn");
             // Queued at once; there is nobody left to wait for it.
@@ -286,14 +414,23 @@ impl Drop for Hold {
 impl Inner {
     /// Marks a request as waited for by this process; false when it is already.
     fn claim(&self, request: RequestId) -> bool {
-        self.attached.lock().unwrap_or_else(PoisonError::into_inner).insert(request)
+        self.attached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(request)
     }
 
     /// Waits for the store, but not for ever: a store that hangs is a no.
-    pub(super) async fn patient<T>(&self, ticket: impl Future<Output = Result<T, ApprovalError>>) -> Result<T, ApprovalError> {
+    pub(super) async fn patient<T>(
+        &self,
+        ticket: impl Future<Output = Result<T, ApprovalError>>,
+    ) -> Result<T, ApprovalError> {
         match tokio::time::timeout(self.options.patience, ticket).await {
             Ok(answer) => answer,
-            Err(_) => Err(ApprovalError::new(Code::AuditUnavailable, "the store did not answer in time; nothing may run while nothing can be recorded")),
+            Err(_) => Err(ApprovalError::new(
+                Code::AuditUnavailable,
+                "the store did not answer in time; nothing may run while nothing can be recorded",
+            )),
         }
     }
 }
@@ -301,7 +438,10 @@ impl Inner {
 fn times(evaluation: &Evaluation) -> (Duration, Duration) {
     match evaluation {
         Evaluation::Require(requirement) => (requirement.decide_within(), requirement.use_within()),
-        Evaluation::Allow(allowance) => (allowance.otherwise.decide_within(), allowance.otherwise.use_within()),
+        Evaluation::Allow(allowance) => (
+            allowance.otherwise.decide_within(),
+            allowance.otherwise.use_within(),
+        ),
         Evaluation::Deny(_) => (USE_WITHIN, USE_WITHIN),
     }
 }
@@ -315,7 +455,10 @@ fn policy_ref(policy: &Policy, evaluation: &Evaluation) -> PolicyRef {
     PolicyRef::new(policy.version(), policy.digest(), rules)
 }
 
-fn recorded_rationale(state: &RequestState, disclosures: &[crate::sealed::Disclosure]) -> Option<String> {
+fn recorded_rationale(
+    state: &RequestState,
+    disclosures: &[crate::sealed::Disclosure],
+) -> Option<String> {
     let commitment = state.action().rationale.as_ref()?;
     opened(disclosures, commitment)
 }
@@ -325,13 +468,19 @@ fn recorded_rationale_of(sealed: &SealedAction) -> Option<String> {
     opened(sealed.disclosures(), commitment)
 }
 
-fn opened(disclosures: &[crate::sealed::Disclosure], commitment: &crate::digest::Commitment) -> Option<String> {
-    let found = disclosures.iter().find(|disclosure| disclosure.commitment == *commitment)?;
+fn opened(
+    disclosures: &[crate::sealed::Disclosure],
+    commitment: &crate::digest::Commitment,
+) -> Option<String> {
+    let found = disclosures
+        .iter()
+        .find(|disclosure| disclosure.commitment == *commitment)?;
     found.open()?.2.as_text().map(str::to_owned)
 }
 
 fn different(request: RequestId) -> ApprovalError {
-    let message = "this key or run belongs to a request for another action; use another idempotency key";
+    let message =
+        "this key or run belongs to a request for another action; use another idempotency key";
     ApprovalError::new(Code::ActionMismatch, message).with_request(request)
 }
 

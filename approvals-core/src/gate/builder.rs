@@ -48,8 +48,21 @@ pub struct Builder<P, D, S, K> {
 
 impl Default for Builder<Missing, Missing, Missing, Missing> {
     fn default() -> Self {
-        let options = Options { environment: None, agent: None, full_binding: false, patience: Duration::from_secs(10) };
-        Self { policy: Missing, people: Missing, store: Missing, key: Missing, clock: Arc::new(SystemClock), notifiers: Vec::new(), options }
+        let options = Options {
+            environment: None,
+            agent: None,
+            full_binding: false,
+            patience: Duration::from_secs(10),
+        };
+        Self {
+            policy: Missing,
+            people: Missing,
+            store: Missing,
+            key: Missing,
+            clock: Arc::new(SystemClock),
+            notifiers: Vec::new(),
+            options,
+        }
     }
 }
 
@@ -57,8 +70,24 @@ impl<D, S, K> Builder<Missing, D, S, K> {
     /// What an action takes.
     #[must_use]
     pub fn policy(self, policy: Policy) -> Builder<Policy, D, S, K> {
-        let Self { people, store, key, clock, notifiers, options, .. } = self;
-        Builder { policy, people, store, key, clock, notifiers, options }
+        let Self {
+            people,
+            store,
+            key,
+            clock,
+            notifiers,
+            options,
+            ..
+        } = self;
+        Builder {
+            policy,
+            people,
+            store,
+            key,
+            clock,
+            notifiers,
+            options,
+        }
     }
 }
 
@@ -66,8 +95,24 @@ impl<P, S, K> Builder<P, Missing, S, K> {
     /// Who is who, and in which group.
     #[must_use]
     pub fn people<D: Directory + 'static>(self, people: D) -> Builder<P, Arc<dyn Directory>, S, K> {
-        let Self { policy, store, key, clock, notifiers, options, .. } = self;
-        Builder { policy, people: Arc::new(people), store, key, clock, notifiers, options }
+        let Self {
+            policy,
+            store,
+            key,
+            clock,
+            notifiers,
+            options,
+            ..
+        } = self;
+        Builder {
+            policy,
+            people: Arc::new(people),
+            store,
+            key,
+            clock,
+            notifiers,
+            options,
+        }
     }
 }
 
@@ -75,8 +120,24 @@ impl<P, D, K> Builder<P, D, Missing, K> {
     /// Where the ledger is kept.
     #[must_use]
     pub fn store<S: Store>(self, store: S) -> Builder<P, D, S, K> {
-        let Self { policy, people, key, clock, notifiers, options, .. } = self;
-        Builder { policy, people, store, key, clock, notifiers, options }
+        let Self {
+            policy,
+            people,
+            key,
+            clock,
+            notifiers,
+            options,
+            ..
+        } = self;
+        Builder {
+            policy,
+            people,
+            store,
+            key,
+            clock,
+            notifiers,
+            options,
+        }
     }
 }
 
@@ -84,8 +145,24 @@ impl<P, D, S> Builder<P, D, S, Missing> {
     /// What signs the ledger, and the ledger's name in the world, such as `example.com/approvals`.
     #[must_use]
     pub fn ledger_key(self, key: LedgerKey, origin: &Origin) -> Builder<P, D, S, LocalSigner> {
-        let Self { policy, people, store, clock, notifiers, options, .. } = self;
-        Builder { policy, people, store, key: LocalSigner::new(key, origin), clock, notifiers, options }
+        let Self {
+            policy,
+            people,
+            store,
+            clock,
+            notifiers,
+            options,
+            ..
+        } = self;
+        Builder {
+            policy,
+            people,
+            store,
+            key: LocalSigner::new(key, origin),
+            clock,
+            notifiers,
+            options,
+        }
     }
 }
 
@@ -161,7 +238,11 @@ impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
             people: self.people,
             clock: self.clock,
             key,
-            channels: self.notifiers.iter().map(|notifier| notifier.name().to_owned()).collect(),
+            channels: self
+                .notifiers
+                .iter()
+                .map(|notifier| notifier.name().to_owned())
+                .collect(),
             notifiers: self.notifiers,
             options: self.options,
             attached: Mutex::default(),
@@ -187,7 +268,11 @@ impl Gate {
     fn first_steps(&self) -> Vec<Work> {
         let policy = self.policy();
         let (version, digest, text) = (policy.version(), policy.digest(), policy.text().to_owned());
-        let mut steps = vec![Work::Policy { version, digest, text }];
+        let mut steps = vec![Work::Policy {
+            version,
+            digest,
+            text,
+        }];
         steps.extend(self.0.channels.iter().cloned().map(Work::Channel));
         steps.push(Work::Sweep);
         steps
@@ -206,14 +291,20 @@ impl LocalSigner {
     #[must_use]
     pub fn new(key: LedgerKey, origin: &Origin) -> Self {
         let redaction = key.derive("approvals/redaction/v1");
-        Self { vkey: key.vkey(origin), key, redaction }
+        Self {
+            vkey: key.vkey(origin),
+            key,
+            redaction,
+        }
     }
 }
 
 impl fmt::Debug for LocalSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // INVARIANT: derived secrets reach no log either.
-        f.debug_struct("LocalSigner").field("vkey", &self.vkey).finish_non_exhaustive()
+        f.debug_struct("LocalSigner")
+            .field("vkey", &self.vkey)
+            .finish_non_exhaustive()
     }
 }
 

@@ -20,13 +20,23 @@ impl Call {
     /// `NonCanonical` when a value has no canonical form.
     pub fn of(bound: Bound, agent: Agent) -> Result<Self, ApprovalError> {
         let (action, reason) = bound.into_action()?;
-        Ok(Self { action, reason, agent, detach: false })
+        Ok(Self {
+            action,
+            reason,
+            agent,
+            detach: false,
+        })
     }
 
     /// A call whose action was bound by other means, such as an API.
     #[must_use]
     pub fn new(action: Action, reason: Option<String>, agent: Agent) -> Self {
-        Self { action, reason, agent, detach: false }
+        Self {
+            action,
+            reason,
+            agent,
+            detach: false,
+        }
     }
 
     /// Leaves the request pending when the caller goes away, instead of withdrawing it.

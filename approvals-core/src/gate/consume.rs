@@ -28,7 +28,8 @@ impl PermitPort for Port {
     fn consume(&self, request: RequestId, digest: ActionDigest) -> Queued<()> {
         let (inner, proposal) = (Arc::clone(&self.inner), Arc::clone(&self.proposal));
         Box::pin(async move {
-            let command = Command::Consume(Box::new(facts(&inner, &proposal, request, digest).await?));
+            let command =
+                Command::Consume(Box::new(facts(&inner, &proposal, request, digest).await?));
             let ticket = inner.journal.command(command);
             match inner.patient(ticket).await {
                 Ok(answer) => match answer.refusal {
@@ -40,7 +41,11 @@ impl PermitPort for Port {
                 },
                 Err(error) => {
                     // It may have become durable after all. Then the run is over before it began.
-                    let finished = Finished { outcome: Outcome::Unknown, code: Some("not_started".to_owned()), duration_us: None };
+                    let finished = Finished {
+                        outcome: Outcome::Unknown,
+                        code: Some("not_started".to_owned()),
+                        duration_us: None,
+                    };
                     drop(inner.journal.command(Command::Finish { request, finished }));
                     Err(error)
                 }
@@ -70,13 +75,31 @@ fn queued(inner: &Arc<Inner>, command: Command) -> Queued<()> {
 }
 
 /// Everything that must still hold when the approval is used: who approved, and what policy says.
-async fn facts(inner: &Inner, proposal: &Proposal, request: RequestId, digest: ActionDigest) -> Result<Consumption, ApprovalError> {
+async fn facts(
+    inner: &Inner,
+    proposal: &Proposal,
+    request: RequestId,
+    digest: ActionDigest,
+) -> Result<Consumption, ApprovalError> {
     let policy = inner.policy();
     let mut wish = Consumption::new(request, digest, policy.digest());
-    let Some((state, _)) = inner.journal.look(request).await? else { return Ok(wish) };
+    let Some((state, _)) = inner.journal.look(request).await? else {
+        return Ok(wish);
+    };
     let mut standings = BTreeMap::new();
-    for review in state.reviews().iter().filter(|review| review.vote == Vote::Approve) {
-        let standing = inner.people.standing(&review.person).await.map_err(|error| ApprovalError::new(Code::IdentityUnresolved, error.to_string()).with_request(request))?;
+    for review in state
+        .reviews()
+        .iter()
+        .filter(|review| review.vote == Vote::Approve)
+    {
+        let standing = inner
+            .people
+            .standing(&review.person)
+            .await
+            .map_err(|error| {
+                ApprovalError::new(Code::IdentityUnresolved, error.to_string())
+                    .with_request(request)
+            })?;
         standings.extend(standing.map(|standing| (review.person.clone(), standing)));
     }
     wish.standings = standings;

@@ -15,7 +15,10 @@ impl Gate {
     /// `StoreUnavailable` or `AuditUnavailable` when the store cannot be read or written.
     pub async fn list(&self, filter: Filter) -> Result<Vec<RequestRow>, ApprovalError> {
         self.sweep().await?;
-        self.0.journal.read(move |reader| reader.requests(&filter)).await
+        self.0
+            .journal
+            .read(move |reader| reader.requests(&filter))
+            .await
     }
 
     /// One request, whole, as it stands now.
@@ -63,7 +66,16 @@ impl Gate {
 
 pub(super) async fn card(inner: &super::Inner, request: RequestId) -> Result<Card, ApprovalError> {
     let found = inner.journal.look(request).await?;
-    let (state, _) = found.ok_or_else(|| ApprovalError::new(Code::NotFound, "there is no such request; list them with `approvals list`").with_request(request))?;
-    let disclosures = inner.journal.read(move |reader| reader.disclosures(request)).await?;
+    let (state, _) = found.ok_or_else(|| {
+        ApprovalError::new(
+            Code::NotFound,
+            "there is no such request; list them with `approvals list`",
+        )
+        .with_request(request)
+    })?;
+    let disclosures = inner
+        .journal
+        .read(move |reader| reader.disclosures(request))
+        .await?;
     Card::of(&state, &disclosures)
 }

@@ -165,6 +165,8 @@ impl ApprovalGate for Gate {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate").field("journal", &self.0.journal).finish_non_exhaustive()
+        f.debug_struct("Gate")
+            .field("journal", &self.0.journal)
+            .finish_non_exhaustive()
     }
 }

@@ -49,7 +49,13 @@ impl Inner {
         let due = self.journal.take_due(&self.channels, LEASE).await?;
         let mut sent = 0;
         for due in due {
-            let Some(notifier) = self.notifiers.iter().find(|notifier| notifier.name() == due.channel) else { continue };
+            let Some(notifier) = self
+                .notifiers
+                .iter()
+                .find(|notifier| notifier.name() == due.channel)
+            else {
+                continue;
+            };
             sent += usize::from(self.carry(Arc::clone(notifier), due).await);
         }
         Ok(sent)
@@ -58,7 +64,12 @@ impl Inner {
     async fn carry(&self, notifier: Arc<dyn Notifier>, due: Due) -> bool {
         let request = due.request;
         let outcome = match desk::card(self, request).await {
-            Ok(card) => match tokio::time::timeout(PATIENCE, notifier.notify(&Notice::new(card, due.attempts))).await {
+            Ok(card) => match tokio::time::timeout(
+                PATIENCE,
+                notifier.notify(&Notice::new(card, due.attempts)),
+            )
+            .await
+            {
                 Ok(Ok(delivery)) => Ok(delivery.place),
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err("the channel did not answer in time".to_owned()),
@@ -67,10 +78,17 @@ impl Inner {
         };
         let channel = due.channel.clone();
         let work = match outcome {
-            Ok(place) => Work::Delivered { command: notice(&due, NoticeResult::sent(channel, place)), due },
+            Ok(place) => Work::Delivered {
+                command: notice(&due, NoticeResult::sent(channel, place)),
+                due,
+            },
             Err(error) => {
                 tracing::warn!(approval.request = %request, channel, error, "a notice did not go out; the request stays pending");
-                Work::Command { command: notice(&due, NoticeResult::failed(channel, error)), disclosures: Vec::new(), attach_closed: false }
+                Work::Command {
+                    command: notice(&due, NoticeResult::failed(channel, error)),
+                    disclosures: Vec::new(),
+                    attach_closed: false,
+                }
             }
         };
         let delivered = matches!(work, Work::Delivered { .. });
@@ -80,5 +98,8 @@ impl Inner {
 }
 
 fn notice(due: &Due, result: NoticeResult) -> Command {
-    Command::Notice { request: due.request, result }
+    Command::Notice {
+        request: due.request,
+        result,
+    }
 }

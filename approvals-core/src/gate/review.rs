@@ -31,8 +31,14 @@ impl Gate {
     pub async fn review(&self, review: Review) -> Result<Tally, ApprovalError> {
         let inner = &self.0;
         let request = review.request();
-        let directory = |error: crate::ports::DirectoryError| ApprovalError::new(Code::IdentityUnresolved, error.to_string()).with_request(request);
-        let person = inner.people.resolve(review.approver.identity()).await.map_err(directory)?;
+        let directory = |error: crate::ports::DirectoryError| {
+            ApprovalError::new(Code::IdentityUnresolved, error.to_string()).with_request(request)
+        };
+        let person = inner
+            .people
+            .resolve(review.approver.identity())
+            .await
+            .map_err(directory)?;
         let standing = match &person {
             Some(person) => inner.people.standing(person).await.map_err(directory)?,
             None => None,
@@ -40,14 +46,23 @@ impl Gate {
         let disclosures = review.reason.iter().cloned().collect();
         let vote = review.vote;
         let command = Command::Review(Box::new(ReviewFacts::new(review, person.clone(), standing)));
-        let ticket = inner.journal.submit(Work::Command { command, disclosures, attach_closed: false });
+        let ticket = inner.journal.submit(Work::Command {
+            command,
+            disclosures,
+            attach_closed: false,
+        });
         let answer = inner.patient(ticket).await?;
         if let Some(refusal) = answer.refusal {
             tracing::info!(approval.request = %request, code = %refusal.code, "review refused");
             return Err(refusal.into_error(request));
         }
-        let state = answer.state.ok_or_else(|| ApprovalError::new(Code::NotFound, "there is no such request").with_request(request))?;
+        let state = answer.state.ok_or_else(|| {
+            ApprovalError::new(Code::NotFound, "there is no such request").with_request(request)
+        })?;
         tracing::info!(approval.request = %request, person = person.as_ref().map(tracing::field::display), vote = vote.as_str(), status = %state.status(), "reviewed");
-        Ok(Tally { status: state.status(), progress: state.progress() })
+        Ok(Tally {
+            status: state.status(),
+            progress: state.progress(),
+        })
     }
 }

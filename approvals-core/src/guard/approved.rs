@@ -3,13 +3,12 @@
 use std::fmt;
 use std::future::Future;
 
-use super::GuardedReturn;
+use super::{GuardedReturn, refuse, settle};
 use crate::action::{Binder, GuardedFn, bind};
 use crate::error::ApprovalError;
 use crate::gate::ambient;
 use crate::id::RequestId;
 use crate::permit::Permit;
-use crate::private::v1::{refuse, settle};
 
 /// An action as a value. Derive it: `#[derive(Action)] #[action(scope = "db.drop")]`.
 #[diagnostic::on_unimplemented(

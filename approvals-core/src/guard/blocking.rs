@@ -22,7 +22,12 @@ pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, ApprovalError>
         Ok(_) => Err(unsafe_here()),
         Err(_) => {
             let runtime = Builder::new_current_thread().enable_time().build();
-            let runtime = runtime.map_err(|error| ApprovalError::new(Code::Misuse, format!("a runtime to wait on could not be started: {error}")))?;
+            let runtime = runtime.map_err(|error| {
+                ApprovalError::new(
+                    Code::Misuse,
+                    format!("a runtime to wait on could not be started: {error}"),
+                )
+            })?;
             Ok(runtime.block_on(future))
         }
     }

@@ -7,6 +7,8 @@ pub use approved::{Action, Approved, approve};
 pub(crate) use blocking::block_on;
 
 use crate::error::ApprovalError;
+use crate::permit::Running;
+use crate::request::Outcome;
 
 /// What a guarded function may return: `Result<T, E>` where `E: From<ApprovalError>`.
 #[diagnostic::on_unimplemented(
@@ -29,5 +31,24 @@ impl<T, E: From<ApprovalError>> GuardedReturn for Result<T, E> {
 
     fn succeeded(&self) -> bool {
         self.is_ok()
+    }
+}
+
+/// Ends a guarded call that must not run.
+#[must_use]
+pub fn refuse<R: GuardedReturn>(error: ApprovalError) -> R {
+    R::refuse(error)
+}
+
+/// Records how the body ended, and hands its result on once that is durable.
+pub async fn settle<R: GuardedReturn>(running: Running, result: R) -> R {
+    let outcome = if result.succeeded() {
+        Outcome::Succeeded
+    } else {
+        Outcome::Failed
+    };
+    match running.finish(outcome).await {
+        Ok(()) => result,
+        Err(error) => R::refuse(error),
     }
 }

@@ -6,16 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{AuditRecord, Entry, FormatError, LogEvent, Previous, Writer};
 use super::{Hash, Origin};
-use crate::sealed::ActionRecord;
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::error::Code;
 use crate::id::{GroupName, PersonId, RecordId, RequestId};
-use crate::lifecycle::{Approved, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused, ReviewRefused, Reviewed};
+use crate::lifecycle::{
+    Approved, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused,
+    ReviewRefused, Reviewed,
+};
 use crate::policy::Requirement;
 use crate::principal::Assurance;
 use crate::request::{IdempotencyKey, Outcome, PolicyRef};
 use crate::review::{Evidence, Vote};
+use crate::sealed::ActionRecord;
 
 macro_rules! members {
     ($($(#[$meta:meta])* $name:ident : $ty:ty),* $(,)?) => {
@@ -202,8 +205,14 @@ impl Body {
             Entry::Unknown(_) => {}
             Entry::Log(event) => body.log_event(event),
             Entry::Request(request, event) => {
-                let prev = record.previous.map(|previous| PrevBody { seq: previous.seq, leaf: format!("sha256:{}", previous.leaf.to_hex()) });
-                body.subject = Some(Subject { request_id: *request, prev });
+                let prev = record.previous.map(|previous| PrevBody {
+                    seq: previous.seq,
+                    leaf: format!("sha256:{}", previous.leaf.to_hex()),
+                });
+                body.subject = Some(Subject {
+                    request_id: *request,
+                    prev,
+                });
                 body.request_event(event);
             }
         }
@@ -214,7 +223,11 @@ impl Body {
         match event {
             LogEvent::Genesis { vkey } => self.vkey = Some(vkey.clone()),
             LogEvent::Opened { version } => self.version = Some(version.clone()),
-            LogEvent::PolicyLoaded { version, digest, text } => {
+            LogEvent::PolicyLoaded {
+                version,
+                digest,
+                text,
+            } => {
                 self.policy = Some(PolicyRef::new(*version, *digest, Vec::new()));
                 self.text.clone_from(text);
             }
@@ -225,38 +238,77 @@ impl Body {
         match event {
             Event::Created(created) => self.created(created),
             Event::AutoApproved(approved) | Event::Approved(approved) => {
-                self.approved = Some(ApprovedBody { by: approved.by.clone(), until: approved.until });
+                self.approved = Some(ApprovedBody {
+                    by: approved.by.clone(),
+                    until: approved.until,
+                });
             }
-            Event::Reviewed(review) => {
-                self.actor = person(&review.person);
-                self.digest = Some(review.digest);
-                self.decision = Some(Decision { vote: review.vote, assurance: review.assurance, groups: review.groups.clone() });
-                self.evidence = Some(review.evidence.clone());
-                self.reason.clone_from(&review.reason);
-            }
+            Event::Reviewed(review) => self.reviewed(review),
             Event::ReviewRefused(refused) => {
                 self.actor = refused.person.as_ref().and_then(person);
                 let (identity, vote) = (Some(refused.identity.clone()), Some(refused.vote));
-                self.refusal = Some(RefusalBody { code: refused.code, identity, vote, got: None, burned: false });
+                self.refusal = Some(RefusalBody {
+                    code: refused.code,
+                    identity,
+                    vote,
+                    got: None,
+                    burned: false,
+                });
             }
             Event::Denied(denied) => {
-                self.actor = denied.by.as_ref().map_or(Some(Actor { r#type: "policy".to_owned(), id: None }), person);
+                self.actor = denied.by.as_ref().map_or(
+                    Some(Actor {
+                        r#type: "policy".to_owned(),
+                        id: None,
+                    }),
+                    person,
+                );
                 self.reason.clone_from(&denied.reason);
             }
             Event::Expired | Event::Cancelled => {}
             Event::Consumed(consumed) => self.digest = Some(consumed.digest),
             Event::PermitRefused(refused) => {
-                self.refusal = Some(RefusalBody { code: refused.code, identity: None, vote: None, got: refused.got, burned: refused.burned });
+                self.refusal = Some(RefusalBody {
+                    code: refused.code,
+                    identity: None,
+                    vote: None,
+                    got: refused.got,
+                    burned: refused.burned,
+                });
             }
-            Event::Finished(finished) => self.outcome = Some(OutcomeBody { code: finished.code.clone(), duration_us: finished.duration_us }),
+            Event::Finished(finished) => {
+                self.outcome = Some(OutcomeBody {
+                    code: finished.code.clone(),
+                    duration_us: finished.duration_us,
+                })
+            }
             Event::Notice(notice) => {
-                self.notice = Some(NoticeBody { channel: notice.channel.clone(), place: notice.place.clone(), error: notice.error.clone() });
+                self.notice = Some(NoticeBody {
+                    channel: notice.channel.clone(),
+                    place: notice.place.clone(),
+                    error: notice.error.clone(),
+                });
             }
         }
     }
 
+    fn reviewed(&mut self, review: &Reviewed) {
+        self.actor = person(&review.person);
+        self.digest = Some(review.digest);
+        self.decision = Some(Decision {
+            vote: review.vote,
+            assurance: review.assurance,
+            groups: review.groups.clone(),
+        });
+        self.evidence = Some(review.evidence.clone());
+        self.reason.clone_from(&review.reason);
+    }
+
     fn created(&mut self, created: &Created) {
-        self.actor = Some(Actor { r#type: "agent".to_owned(), id: Some(created.action.agent.to_string()) });
+        self.actor = Some(Actor {
+            r#type: "agent".to_owned(),
+            id: Some(created.action.agent.to_string()),
+        });
         self.action = Some(created.action.clone());
         self.digest = Some(created.digest);
         self.policy = Some(created.policy.clone());
@@ -267,27 +319,64 @@ impl Body {
 
     pub(super) fn into_record(self, log: &Origin) -> Result<AuditRecord, FormatError> {
         if self.v != 1 || self.log != log.as_str() {
-            return Err(FormatError(format!("the record is of log `{}`, format {}", crate::canonical::clip(&self.log), self.v)));
+            return Err(FormatError(format!(
+                "the record is of log `{}`, format {}",
+                crate::canonical::clip(&self.log),
+                self.v
+            )));
         }
-        let (seq, at, id, writer, kind) = (self.seq, self.at, self.id, self.writer, self.kind.clone());
-        let previous = self.subject.as_ref().and_then(|subject| subject.prev.as_ref()).map(previous).transpose()?;
-        let entry = self.into_entry().ok_or_else(|| FormatError(format!("a record of kind `{}` lacks a member", crate::canonical::clip(&kind))))?;
-        let record = AuditRecord { seq, at, id, writer, previous, entry };
+        let (seq, at, id, writer, kind) =
+            (self.seq, self.at, self.id, self.writer, self.kind.clone());
+        let previous = self
+            .subject
+            .as_ref()
+            .and_then(|subject| subject.prev.as_ref())
+            .map(previous)
+            .transpose()?;
+        let entry = self.into_entry().ok_or_else(|| {
+            FormatError(format!(
+                "a record of kind `{}` lacks a member",
+                crate::canonical::clip(&kind)
+            ))
+        })?;
+        let record = AuditRecord {
+            seq,
+            at,
+            id,
+            writer,
+            previous,
+            entry,
+        };
         // One kind, one shape: what was read must be what would be written.
-        if record.kind() == kind { Ok(record) } else { Err(FormatError(format!("kind `{}` and its members disagree", crate::canonical::clip(&kind)))) }
+        if record.kind() == kind {
+            Ok(record)
+        } else {
+            Err(FormatError(format!(
+                "kind `{}` and its members disagree",
+                crate::canonical::clip(&kind)
+            )))
+        }
     }
 
     fn into_entry(self) -> Option<Entry> {
         if let Some(subject) = &self.subject {
             let request = subject.request_id;
-            return self.into_event().map(|event| Entry::Request(request, event));
+            return self
+                .into_event()
+                .map(|event| Entry::Request(request, event));
         }
         Some(match self.kind.as_str() {
             "log.genesis" => Entry::Log(LogEvent::Genesis { vkey: self.vkey? }),
-            "log.opened" => Entry::Log(LogEvent::Opened { version: self.version? }),
+            "log.opened" => Entry::Log(LogEvent::Opened {
+                version: self.version?,
+            }),
             "policy.loaded" => {
                 let policy = self.policy?;
-                Entry::Log(LogEvent::PolicyLoaded { version: policy.version, digest: policy.digest, text: self.text })
+                Entry::Log(LogEvent::PolicyLoaded {
+                    version: policy.version,
+                    digest: policy.digest,
+                    text: self.text,
+                })
             }
             kind if Self::knows(kind) => return None,
             kind => Entry::Unknown(kind.to_owned()),
@@ -295,7 +384,12 @@ impl Body {
     }
 
     fn into_event(self) -> Option<Event> {
-        let approved = |body: Option<ApprovedBody>| body.map(|body| Approved { by: body.by, until: body.until });
+        let approved = |body: Option<ApprovedBody>| {
+            body.map(|body| Approved {
+                by: body.by,
+                until: body.until,
+            })
+        };
         Some(match self.kind.as_str() {
             "request.created" => Event::Created(Box::new(Created {
                 action: self.action?,
@@ -307,13 +401,22 @@ impl Body {
             })),
             "request.auto_approved" => Event::AutoApproved(approved(self.approved)?),
             "request.approved" => Event::Approved(approved(self.approved)?),
-            "request.denied" => Event::Denied(Denied { by: human(self.actor.as_ref()?)?, reason: self.reason }),
+            "request.denied" => Event::Denied(Denied {
+                by: human(self.actor.as_ref()?)?,
+                reason: self.reason,
+            }),
             "request.expired" => Event::Expired,
             "request.cancelled" => Event::Cancelled,
-            "permit.consumed" => Event::Consumed(Consumed { digest: self.digest? }),
+            "permit.consumed" => Event::Consumed(Consumed {
+                digest: self.digest?,
+            }),
             "permit.refused" => {
                 let refusal = self.refusal?;
-                Event::PermitRefused(PermitRefused { code: refusal.code, got: refusal.got, burned: refusal.burned })
+                Event::PermitRefused(PermitRefused {
+                    code: refusal.code,
+                    got: refusal.got,
+                    burned: refusal.burned,
+                })
             }
             "review.recorded" | "review.refused" => return self.into_review(),
             "outcome.succeeded" => self.finished(Outcome::Succeeded)?,
@@ -321,7 +424,11 @@ impl Body {
             "outcome.unknown" => self.finished(Outcome::Unknown)?,
             "notice.sent" | "notice.failed" => {
                 let notice = self.notice?;
-                Event::Notice(NoticeResult { channel: notice.channel, place: notice.place, error: notice.error })
+                Event::Notice(NoticeResult {
+                    channel: notice.channel,
+                    place: notice.place,
+                    error: notice.error,
+                })
             }
             _ => return None,
         })
@@ -331,7 +438,12 @@ impl Body {
         let person = self.actor.as_ref().map(human).unwrap_or(Some(None))?;
         if self.kind == "review.refused" {
             let refusal = self.refusal?;
-            let refused = ReviewRefused { code: refusal.code, identity: refusal.identity?, person, vote: refusal.vote? };
+            let refused = ReviewRefused {
+                code: refusal.code,
+                identity: refusal.identity?,
+                person,
+                vote: refusal.vote?,
+            };
             return Some(Event::ReviewRefused(Box::new(refused)));
         }
         let decision = self.decision?;
@@ -348,12 +460,19 @@ impl Body {
 
     fn finished(self, outcome: Outcome) -> Option<Event> {
         let body = self.outcome?;
-        Some(Event::Finished(Finished { outcome, code: body.code, duration_us: body.duration_us }))
+        Some(Event::Finished(Finished {
+            outcome,
+            code: body.code,
+            duration_us: body.duration_us,
+        }))
     }
 }
 
 fn person(person: &PersonId) -> Option<Actor> {
-    Some(Actor { r#type: "human".to_owned(), id: Some(person.to_string()) })
+    Some(Actor {
+        r#type: "human".to_owned(),
+        id: Some(person.to_string()),
+    })
 }
 
 /// The person an actor names; `None` inside for a policy, outside for anything else.
@@ -368,5 +487,8 @@ fn human(actor: &Actor) -> Option<Option<PersonId>> {
 fn previous(body: &PrevBody) -> Result<Previous, FormatError> {
     let hex = body.leaf.strip_prefix("sha256:").unwrap_or_default();
     let leaf = Hash::from_hex(hex).map_err(|error| FormatError(error.to_string()))?;
-    Ok(Previous { seq: body.seq, leaf })
+    Ok(Previous {
+        seq: body.seq,
+        leaf,
+    })
 }

@@ -15,11 +15,14 @@ mod verify;
 
 pub use key::{KeyError, LedgerKey};
 pub use note::{
-    Checkpoint, KeyId, NoteError, NoteSignature, Origin, SignedCheckpoint, VerifierKey, sign_note, signature_line,
+    Checkpoint, KeyId, NoteError, NoteSignature, Origin, SignedCheckpoint, VerifierKey, sign_note,
+    signature_line,
 };
-pub use record::{AuditRecord, Entry, FormatError, LogEvent, MAX_RECORD, Previous, StoredRecord, Writer};
+pub use record::{
+    AuditRecord, Entry, FormatError, LogEvent, MAX_RECORD, Previous, StoredRecord, Writer,
+};
 pub use tree::{
-    Frontier, Hash, Nodes, ProofError, consistency_proof, empty_root, inclusion_proof, leaf_hash, node_hash,
-    verify_consistency, verify_inclusion,
+    Frontier, Hash, Nodes, ProofError, consistency_proof, empty_root, inclusion_proof, leaf_hash,
+    node_hash, verify_consistency, verify_inclusion,
 };
 pub use verify::{Finding, Report, Rule, Verdict, Verifier};

@@ -99,10 +99,14 @@ impl AuditRecord {
     /// # Errors
     /// [`FormatError`] when they are longer than [`MAX_RECORD`].
     pub fn encode(&self, log: &Origin) -> Result<Vec<u8>, FormatError> {
-        let value = canonical::to_value(&Body::of(self, log)).map_err(|error| FormatError(error.to_string()))?;
+        let value = canonical::to_value(&Body::of(self, log))
+            .map_err(|error| FormatError(error.to_string()))?;
         let bytes = value.to_bytes();
         if bytes.len() > MAX_RECORD {
-            return Err(FormatError(format!("the record takes {} bytes and may take {MAX_RECORD}; pass fewer parameters", bytes.len())));
+            return Err(FormatError(format!(
+                "the record takes {} bytes and may take {MAX_RECORD}; pass fewer parameters",
+                bytes.len()
+            )));
         }
         Ok(bytes)
     }
@@ -114,14 +118,19 @@ impl AuditRecord {
     pub fn decode(bytes: &[u8], log: &Origin) -> Result<Self, FormatError> {
         let body: Body = match serde_json::from_slice(bytes) {
             Ok(body) => body,
-            Err(error) => return Self::unknown(bytes, log).ok_or_else(|| FormatError(format!("not a record: {error}"))),
+            Err(error) => {
+                return Self::unknown(bytes, log)
+                    .ok_or_else(|| FormatError(format!("not a record: {error}")));
+            }
         };
         body.into_record(log)
     }
 
     /// A record of a kind that this version does not know, when it is one.
     fn unknown(bytes: &[u8], log: &Origin) -> Option<Self> {
-        let Value::Record(members) = canonical::parse(bytes).ok()? else { return None };
+        let Value::Record(members) = canonical::parse(bytes).ok()? else {
+            return None;
+        };
         let text = |name: &str| members.get(name).and_then(Value::as_text);
         let number = |name: &str| match members.get(name) {
             Some(Value::Integer(number)) => u64::try_from(*number).ok(),
@@ -177,4 +186,3 @@ impl StoredRecord {
         Self { seq, leaf, bytes }
     }
 }
-

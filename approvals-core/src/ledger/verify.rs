@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::StoredRecord;
 use super::record::{AuditRecord, Entry, Previous};
 use super::{Checkpoint, Frontier, Origin, SignedCheckpoint, VerifierKey, leaf_hash};
 use crate::clock::Timestamp;
 use crate::id::{BootId, RequestId};
 use crate::lifecycle::{Event, Phase, RequestState};
-use super::StoredRecord;
 
 /// Reads records one after another and finds what is wrong with them.
 ///
@@ -99,7 +99,10 @@ impl Report {
     /// Whether every check ran and passed.
     #[must_use]
     pub fn passed(&self) -> bool {
-        [self.integrity, self.completeness, self.lifecycle].iter().all(|verdict| *verdict == Verdict::Pass) && self.findings.is_empty()
+        [self.integrity, self.completeness, self.lifecycle]
+            .iter()
+            .all(|verdict| *verdict == Verdict::Pass)
+            && self.findings.is_empty()
     }
 }
 
@@ -126,10 +129,24 @@ impl Verifier {
         let leaf = leaf_hash(&stored.bytes);
         self.frontier.push(leaf);
         if stored.seq != seq {
-            self.find(Some(seq), None, Rule::Completeness, format!("record {seq} is missing; the store gives {} in its place", stored.seq));
+            self.find(
+                Some(seq),
+                None,
+                Rule::Completeness,
+                format!(
+                    "record {seq} is missing; the store gives {} in its place",
+                    stored.seq
+                ),
+            );
         }
         if stored.leaf != leaf {
-            self.find(Some(seq), None, Rule::Integrity, "the bytes are not the ones that were hashed when the record was written".to_owned());
+            self.find(
+                Some(seq),
+                None,
+                Rule::Integrity,
+                "the bytes are not the ones that were hashed when the record was written"
+                    .to_owned(),
+            );
         }
         match AuditRecord::decode(&stored.bytes, &self.log) {
             Err(error) => self.find(Some(seq), None, Rule::Integrity, error.to_string()),
@@ -139,21 +156,41 @@ impl Verifier {
 
     fn look(&mut self, seq: u64, here: Previous, record: &AuditRecord) {
         if record.seq != seq {
-            self.find(Some(seq), record.request(), Rule::Completeness, format!("the record says it is number {}", record.seq));
+            self.find(
+                Some(seq),
+                record.request(),
+                Rule::Completeness,
+                format!("the record says it is number {}", record.seq),
+            );
         }
         if self.last_at.is_some_and(|last| record.at < last) {
-            self.find(Some(seq), record.request(), Rule::Completeness, "the record is older than the one in front of it".to_owned());
+            self.find(
+                Some(seq),
+                record.request(),
+                Rule::Completeness,
+                "the record is older than the one in front of it".to_owned(),
+            );
         }
         self.last_at = Some(record.at);
         let next = self.writers.entry(record.writer.boot).or_default();
         let (want, got) = (*next, record.writer.n);
         *next = got + 1;
         if want != got {
-            self.find(Some(seq), record.request(), Rule::Completeness, format!("its writer had written {got} records and {want} are here"));
+            self.find(
+                Some(seq),
+                record.request(),
+                Rule::Completeness,
+                format!("its writer had written {got} records and {want} are here"),
+            );
         }
         let genesis = matches!(record.entry, Entry::Log(super::LogEvent::Genesis { .. }));
         if genesis != (seq == 0) {
-            self.find(Some(seq), None, Rule::Completeness, "the log begins with its genesis, and nowhere else".to_owned());
+            self.find(
+                Some(seq),
+                None,
+                Rule::Completeness,
+                "the log begins with its genesis, and nowhere else".to_owned(),
+            );
         }
         match &record.entry {
             Entry::Unknown(kind) => *self.unknown.entry(kind.clone()).or_default() += 1,
@@ -163,21 +200,37 @@ impl Verifier {
     }
 
     fn follow(&mut self, request: RequestId, event: &Event, record: &AuditRecord, here: Previous) {
-        let (previous, mut state) = self.requests.remove(&request).map_or((None, None), |(previous, state)| (Some(previous), state));
+        let (previous, mut state) = self
+            .requests
+            .remove(&request)
+            .map_or((None, None), |(previous, state)| (Some(previous), state));
         if record.previous != previous {
-            self.find(Some(here.seq), Some(request), Rule::Integrity, "it does not follow the record of the same request in front of it".to_owned());
+            self.find(
+                Some(here.seq),
+                Some(request),
+                Rule::Integrity,
+                "it does not follow the record of the same request in front of it".to_owned(),
+            );
         }
         let verdict = match &mut state {
             Some(state) => state.apply(event).map_err(|error| error.to_string()),
-            None => RequestState::begin(event, record.at).map(|begun| state = Some(begun)).map_err(|error| error.to_string()),
+            None => RequestState::begin(event, record.at)
+                .map(|begun| state = Some(begun))
+                .map_err(|error| error.to_string()),
         };
         if let Err(message) = verdict {
             self.find(Some(here.seq), Some(request), Rule::Lifecycle, message);
         }
         if let Event::Created(created) = event
-            && (created.action.request_id != request || created.action.digest().ok() != Some(created.digest))
+            && (created.action.request_id != request
+                || created.action.digest().ok() != Some(created.digest))
         {
-            self.find(Some(here.seq), Some(request), Rule::Lifecycle, "the digest is not that of the action on record".to_owned());
+            self.find(
+                Some(here.seq),
+                Some(request),
+                Rule::Lifecycle,
+                "the digest is not that of the action on record".to_owned(),
+            );
         }
         self.requests.insert(request, (here, state));
     }
@@ -186,14 +239,23 @@ impl Verifier {
     #[must_use]
     pub fn finish(mut self, note: Option<&str>) -> Report {
         if self.frontier.size() == 0 {
-            self.find(None, None, Rule::Completeness, "the log is empty; an empty log proves nothing".to_owned());
+            self.find(
+                None,
+                None,
+                Rule::Completeness,
+                "the log is empty; an empty log proves nothing".to_owned(),
+            );
         }
         match self.head(note) {
             Err(message) => self.find(None, None, Rule::Integrity, message),
             Ok(head) => self.compare(&head),
         }
         let in_doubt = |(request, (_, state)): (&RequestId, &(Previous, Option<RequestState>))| {
-            matches!(state.as_ref()?.phase(), Phase::Running | Phase::Finished(crate::request::Outcome::Unknown)).then_some(*request)
+            matches!(
+                state.as_ref()?.phase(),
+                Phase::Running | Phase::Finished(crate::request::Outcome::Unknown)
+            )
+            .then_some(*request)
         };
         Report {
             log: self.log.as_str().to_owned(),
@@ -219,24 +281,44 @@ impl Verifier {
     fn compare(&mut self, head: &Checkpoint) {
         let size = self.frontier.size();
         if head.size > size {
-            let message = format!("the signed head covers {} records and {size} are here; the first missing one is number {size}", head.size);
+            let message = format!(
+                "the signed head covers {} records and {size} are here; the first missing one is number {size}",
+                head.size
+            );
             self.find(Some(size), None, Rule::Completeness, message);
         } else if head.size < size {
-            let message = format!("the signed head covers {} records; from number {} on nothing is signed", head.size, head.size);
+            let message = format!(
+                "the signed head covers {} records; from number {} on nothing is signed",
+                head.size, head.size
+            );
             self.find(Some(head.size), None, Rule::Integrity, message);
         } else if head.root != self.frontier.root() {
-            self.find(None, None, Rule::Integrity, "the records do not hash to the root that was signed".to_owned());
+            self.find(
+                None,
+                None,
+                Rule::Integrity,
+                "the records do not hash to the root that was signed".to_owned(),
+            );
         }
     }
 
     fn verdict(&self, rule: Rule) -> Verdict {
-        if self.findings.iter().any(|finding| finding.rule == rule) { Verdict::Fail } else { Verdict::Pass }
+        if self.findings.iter().any(|finding| finding.rule == rule) {
+            Verdict::Fail
+        } else {
+            Verdict::Pass
+        }
     }
 
     fn find(&mut self, seq: Option<u64>, request: Option<RequestId>, rule: Rule, message: String) {
         // The first of each rule is always kept, so that no verdict is lost in a flood.
         if self.findings.len() < 100 || self.verdict(rule) == Verdict::Pass {
-            self.findings.push(Finding { seq, request, rule, message });
+            self.findings.push(Finding {
+                seq,
+                request,
+                rule,
+                message,
+            });
         } else {
             self.more += 1;
         }

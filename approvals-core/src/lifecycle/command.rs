@@ -55,7 +55,11 @@ impl Command {
             Self::Ask(ask) => ask.created.action.request_id,
             Self::Review(facts) => facts.review.request,
             Self::Consume(consumption) => consumption.request,
-            Self::Expire(request) | Self::Cancel(request) | Self::Burn { request, .. } | Self::Finish { request, .. } | Self::Notice { request, .. } => *request,
+            Self::Expire(request)
+            | Self::Cancel(request)
+            | Self::Burn { request, .. }
+            | Self::Finish { request, .. }
+            | Self::Notice { request, .. } => *request,
         }
     }
 }
@@ -76,7 +80,11 @@ impl Ask {
     /// A new request and what the policy said of it.
     #[must_use]
     pub fn new(created: Created, evaluation: Evaluation) -> Self {
-        Self { created, evaluation, over: None }
+        Self {
+            created,
+            evaluation,
+            over: None,
+        }
     }
 }
 
@@ -96,7 +104,11 @@ impl ReviewFacts {
     /// A vote by an account linked to this person, of this standing.
     #[must_use]
     pub fn new(review: Review, person: Option<PersonId>, standing: Option<Standing>) -> Self {
-        Self { review, person, standing }
+        Self {
+            review,
+            person,
+            standing,
+        }
     }
 }
 
@@ -120,7 +132,13 @@ impl Consumption {
     /// The wish to use the approval of a request for an action with this digest.
     #[must_use]
     pub fn new(request: RequestId, digest: ActionDigest, policy: PolicyDigest) -> Self {
-        Self { request, digest, policy, standings: BTreeMap::new(), changed: None }
+        Self {
+            request,
+            digest,
+            policy,
+            standings: BTreeMap::new(),
+            changed: None,
+        }
     }
 }
 
@@ -136,11 +154,20 @@ pub struct Step {
 
 impl Step {
     pub(super) fn accept(events: Vec<Event>) -> Self {
-        Self { events, refusal: None }
+        Self {
+            events,
+            refusal: None,
+        }
     }
 
     pub(super) fn refuse(events: Vec<Event>, code: Code, message: impl Into<String>) -> Self {
-        Self { events, refusal: Some(Refusal { code, message: message.into() }) }
+        Self {
+            events,
+            refusal: Some(Refusal {
+                code,
+                message: message.into(),
+            }),
+        }
     }
 }
 

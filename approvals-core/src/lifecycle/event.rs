@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::sealed::ActionRecord;
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::error::Code;
@@ -11,6 +10,7 @@ use crate::policy::Requirement;
 use crate::principal::Assurance;
 use crate::request::{IdempotencyKey, Outcome, PolicyRef};
 use crate::review::{Evidence, Vote};
+use crate::sealed::ActionRecord;
 
 /// One thing that happened to a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -162,12 +162,20 @@ impl NoticeResult {
     /// A copy that went to a place.
     #[must_use]
     pub fn sent(channel: impl Into<String>, place: impl Into<String>) -> Self {
-        Self { channel: channel.into(), place: Some(place.into()), error: None }
+        Self {
+            channel: channel.into(),
+            place: Some(place.into()),
+            error: None,
+        }
     }
 
     /// A copy that did not go out.
     #[must_use]
     pub fn failed(channel: impl Into<String>, error: impl Into<String>) -> Self {
-        Self { channel: channel.into(), place: None, error: Some(error.into()) }
+        Self {
+            channel: channel.into(),
+            place: None,
+            error: Some(error.into()),
+        }
     }
 }

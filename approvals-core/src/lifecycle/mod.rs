@@ -14,6 +14,9 @@ mod tests;
 
 pub use command::{Ask, Command, Consumption, Refusal, ReviewFacts, Step};
 pub use decide::decide;
-pub use event::{Approved, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused, Reviewed, ReviewRefused};
+pub use event::{
+    Approved, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused,
+    ReviewRefused, Reviewed,
+};
 pub use state::{ImpossibleEvent, Phase, RequestState};
 pub use tally::{distinct_enough, progress};

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{Created, Denied, Event, Reviewed};
-use crate::sealed::ActionRecord;
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::id::{PersonId, RequestId};
 use crate::policy::Requirement;
 use crate::request::{IdempotencyKey, Outcome, PolicyRef, Progress, Status};
 use crate::review::Vote;
+use crate::sealed::ActionRecord;
 
 /// One request, as its records tell it.
 #[derive(Debug, Clone)]
@@ -69,8 +69,16 @@ impl RequestState {
     /// [`ImpossibleEvent`] when the event is not the making of a request.
     pub fn begin(event: &Event, at: Timestamp) -> Result<Self, ImpossibleEvent> {
         match event {
-            Event::Created(created) => Ok(Self { created: Arc::new((**created).clone()), created_at: at, reviews: Vec::new(), phase: Phase::Pending }),
-            _ => Err(ImpossibleEvent { event: name(event), phase: "nothing".to_owned() }),
+            Event::Created(created) => Ok(Self {
+                created: Arc::new((**created).clone()),
+                created_at: at,
+                reviews: Vec::new(),
+                phase: Phase::Pending,
+            }),
+            _ => Err(ImpossibleEvent {
+                event: name(event),
+                phase: "nothing".to_owned(),
+            }),
         }
     }
 
@@ -83,21 +91,53 @@ impl RequestState {
         let next = match (&self.phase, event) {
             (_, Event::ReviewRefused(_) | Event::Notice(_)) => return Ok(()),
             (_, Event::PermitRefused(refused)) if !refused.burned => return Ok(()),
-            (Pending | Approved { automatic: false, .. }, Event::Reviewed(review)) => {
+            (
+                Pending
+                | Approved {
+                    automatic: false, ..
+                },
+                Event::Reviewed(review),
+            ) => {
                 self.reviews.push((**review).clone());
                 return Ok(());
             }
-            (Pending, Event::AutoApproved(approved)) if self.created.requirement.is_none() => Approved { until: approved.until, automatic: true },
-            (Pending, Event::Approved(approved)) if self.created.requirement.is_some() => Approved { until: approved.until, automatic: false },
-            (Pending | Approved { .. }, Event::Denied(Denied { by, reason })) => Phase::Denied { by: by.clone(), reason: reason.clone() },
+            (Pending, Event::AutoApproved(approved)) if self.created.requirement.is_none() => {
+                Approved {
+                    until: approved.until,
+                    automatic: true,
+                }
+            }
+            (Pending, Event::Approved(approved)) if self.created.requirement.is_some() => {
+                Approved {
+                    until: approved.until,
+                    automatic: false,
+                }
+            }
+            (Pending | Approved { .. }, Event::Denied(Denied { by, reason })) => Phase::Denied {
+                by: by.clone(),
+                reason: reason.clone(),
+            },
             (Pending | Approved { .. }, Event::Expired) => Phase::Expired,
             (Pending | Approved { .. }, Event::Cancelled) => Phase::Cancelled,
-            (Approved { .. }, Event::Consumed(consumed)) if consumed.digest == self.created.digest => Running,
+            (Approved { .. }, Event::Consumed(consumed))
+                if consumed.digest == self.created.digest =>
+            {
+                Running
+            }
             (Running, Event::PermitRefused(_)) => Phase::Burned,
             (Running, Event::Finished(finished)) => Phase::Finished(finished.outcome),
             // A person settles what was unknown, or the body ended after it was given up.
-            (Phase::Finished(Outcome::Unknown), Event::Finished(finished)) if finished.outcome != Outcome::Unknown => Phase::Finished(finished.outcome),
-            (phase, event) => return Err(ImpossibleEvent { event: name(event), phase: format!("{phase:?}") }),
+            (Phase::Finished(Outcome::Unknown), Event::Finished(finished))
+                if finished.outcome != Outcome::Unknown =>
+            {
+                Phase::Finished(finished.outcome)
+            }
+            (phase, event) => {
+                return Err(ImpossibleEvent {
+                    event: name(event),
+                    phase: format!("{phase:?}"),
+                });
+            }
         };
         self.phase = next;
         Ok(())
@@ -192,19 +232,28 @@ impl RequestState {
     #[must_use]
     pub fn requesters(&self) -> BTreeSet<PersonId> {
         let action = &self.created.action;
-        action.sponsor.iter().chain(&action.owner).cloned().collect()
+        action
+            .sponsor
+            .iter()
+            .chain(&action.owner)
+            .cloned()
+            .collect()
     }
 
     /// Whether the person has cast this vote already.
     #[must_use]
     pub fn has_voted(&self, person: &PersonId, vote: Vote) -> bool {
-        self.reviews.iter().any(|review| review.person == *person && review.vote == vote)
+        self.reviews
+            .iter()
+            .any(|review| review.person == *person && review.vote == vote)
     }
 
     /// Who has approved so far, group by group.
     #[must_use]
     pub fn progress(&self) -> Vec<Progress> {
-        self.requirement().map(|requirement| super::progress(requirement, &self.reviews)).unwrap_or_default()
+        self.requirement()
+            .map(|requirement| super::progress(requirement, &self.reviews))
+            .unwrap_or_default()
     }
 }
 

@@ -21,7 +21,11 @@ pub fn distinct_enough(requirement: &Requirement, reviews: &[Reviewed]) -> Optio
     let voters = voters(reviews);
     let seats = seats(requirement);
     let taken = assign(&seats, &voters)?;
-    let people: BTreeSet<_> = taken.into_iter().filter_map(|voter| voters.get(voter)).map(|voter| voter.person.clone()).collect();
+    let people: BTreeSet<_> = taken
+        .into_iter()
+        .filter_map(|voter| voters.get(voter))
+        .map(|voter| voter.person.clone())
+        .collect();
     // INVARIANT: as many people as seats; a second look at what the assignment promises.
     (people.len() == seats.len() && !seats.is_empty()).then(|| people.into_iter().collect())
 }
@@ -31,7 +35,11 @@ pub fn distinct_enough(requirement: &Requirement, reviews: &[Reviewed]) -> Optio
 pub fn progress(requirement: &Requirement, reviews: &[Reviewed]) -> Vec<Progress> {
     let voters = voters(reviews);
     let row = |quorum: &Quorum| {
-        let have = voters.iter().filter(|voter| voter.fits(quorum)).map(|voter| voter.person.clone()).collect();
+        let have = voters
+            .iter()
+            .filter(|voter| voter.fits(quorum))
+            .map(|voter| voter.person.clone())
+            .collect();
         Progress::new(quorum.group.clone(), quorum.need.get(), have)
     };
     requirement.quorums().iter().map(row).collect()
@@ -53,14 +61,22 @@ fn voters(reviews: &[Reviewed]) -> Vec<Voter<'_>> {
     let mut voters: Vec<Voter<'_>> = Vec::new();
     for review in reviews.iter().filter(|review| review.vote == Vote::Approve) {
         if voters.iter().all(|have| *have.person != review.person) {
-            voters.push(Voter { person: &review.person, groups: &review.groups, assurance: review.assurance });
+            voters.push(Voter {
+                person: &review.person,
+                groups: &review.groups,
+                assurance: review.assurance,
+            });
         }
     }
     voters
 }
 
 fn seats(requirement: &Requirement) -> Vec<&Quorum> {
-    requirement.quorums().iter().flat_map(|quorum| std::iter::repeat_n(quorum, quorum.need.get().into())).collect()
+    requirement
+        .quorums()
+        .iter()
+        .flat_map(|quorum| std::iter::repeat_n(quorum, quorum.need.get().into()))
+        .collect()
 }
 
 /// For each seat the voter in it, or nothing when a seat stays empty.
@@ -72,11 +88,21 @@ fn assign(seats: &[&Quorum], voters: &[Voter<'_>]) -> Option<Vec<usize>> {
             return None;
         }
     }
-    (0..seats.len()).map(|seat| seat_of.iter().position(|have| *have == Some(seat))).collect()
+    (0..seats.len())
+        .map(|seat| seat_of.iter().position(|have| *have == Some(seat)))
+        .collect()
 }
 
-fn take(seat: usize, seats: &[&Quorum], voters: &[Voter<'_>], seat_of: &mut Vec<Option<usize>>, seen: &mut Vec<bool>) -> bool {
-    let Some(quorum) = seats.get(seat) else { return false };
+fn take(
+    seat: usize,
+    seats: &[&Quorum],
+    voters: &[Voter<'_>],
+    seat_of: &mut Vec<Option<usize>>,
+    seen: &mut Vec<bool>,
+) -> bool {
+    let Some(quorum) = seats.get(seat) else {
+        return false;
+    };
     for (place, voter) in voters.iter().enumerate() {
         if !voter.fits(quorum) || seen.get(place).copied().unwrap_or(true) {
             continue;

@@ -28,7 +28,13 @@ fn policy() -> PolicyDigest {
 }
 
 fn quorums(list: &[(&str, u8, Assurance)]) -> Requirement {
-    let quorums = list.iter().map(|(group, need, assurance)| Quorum::new(group.parse().unwrap(), NonZeroU8::new(*need).unwrap(), *assurance));
+    let quorums = list.iter().map(|(group, need, assurance)| {
+        Quorum::new(
+            group.parse().unwrap(),
+            NonZeroU8::new(*need).unwrap(),
+            *assurance,
+        )
+    });
     Requirement::new(quorums.collect(), HOUR, HOUR, Vec::new()).unwrap()
 }
 
@@ -47,8 +53,23 @@ fn ask(evaluation: Evaluation) -> Command {
     };
     let proposal = Proposal::new(agent.requester().unwrap(), action);
     let key = RedactionKey::from_bytes(&[0; 32]);
-    let sealed = SealedAction::seal(&proposal, AgentClaims::of(&agent), RequestId::from_bytes([1; 16]), at(60), &Salts::fresh().unwrap(), &key).unwrap();
-    let created = Created { action: sealed.record().clone(), digest: sealed.digest(), policy: PolicyRef::new(1, policy(), Vec::new()), requirement: None, use_within_s: 3_600, key: None };
+    let sealed = SealedAction::seal(
+        &proposal,
+        AgentClaims::of(&agent),
+        RequestId::from_bytes([1; 16]),
+        at(60),
+        &Salts::fresh().unwrap(),
+        &key,
+    )
+    .unwrap();
+    let created = Created {
+        action: sealed.record().clone(),
+        digest: sealed.digest(),
+        policy: PolicyRef::new(1, policy(), Vec::new()),
+        requirement: None,
+        use_within_s: 3_600,
+        key: None,
+    };
     Command::Ask(Box::new(Ask::new(created, evaluation)))
 }
 
@@ -57,7 +78,10 @@ struct Case(Option<RequestState>, Vec<Event>);
 impl Case {
     fn of(requirement: Requirement) -> Self {
         let mut case = Self(None, Vec::new());
-        assert_eq!(case.run(&ask(Evaluation::Require(requirement)), at(0)), None);
+        assert_eq!(
+            case.run(&ask(Evaluation::Require(requirement)), at(0)),
+            None
+        );
         case
     }
 
@@ -88,11 +112,19 @@ impl Case {
     }
 
     fn ran(&self) -> bool {
-        self.1.iter().any(|event| matches!(event, Event::Consumed(_)))
+        self.1
+            .iter()
+            .any(|event| matches!(event, Event::Consumed(_)))
     }
 }
 
-fn review(state: &RequestState, who: Option<&str>, groups: &[&str], vote: Vote, assurance: Assurance) -> Command {
+fn review(
+    state: &RequestState,
+    who: Option<&str>,
+    groups: &[&str],
+    vote: Vote,
+    assurance: Assurance,
+) -> Command {
     let identity = IdentityKey::new("test", "", who.unwrap_or("stranger")).unwrap();
     let approver = VerifiedApprover::assertion(identity, assurance, Evidence::new("test"));
     let review = Review::new(approver, state.id(), state.digest(), policy(), vote);
@@ -102,14 +134,20 @@ fn review(state: &RequestState, who: Option<&str>, groups: &[&str], vote: Vote, 
 }
 
 fn standing(person: PersonId, groups: &[&str]) -> Standing {
-    Standing::active(person, groups.iter().map(|group| group.parse::<GroupName>().unwrap()))
+    Standing::active(
+        person,
+        groups
+            .iter()
+            .map(|group| group.parse::<GroupName>().unwrap()),
+    )
 }
 
 fn wish(state: &RequestState, people: &[(&str, &[&str])]) -> Consumption {
     let mut wish = Consumption::new(state.id(), state.digest(), policy());
     for (who, groups) in people {
         let person: PersonId = who.parse().unwrap();
-        wish.standings.insert(person.clone(), standing(person, groups));
+        wish.standings
+            .insert(person.clone(), standing(person, groups));
     }
     wish
 }
@@ -124,7 +162,14 @@ fn one_yes_one_run_one_outcome() {
     assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), None);
     assert_eq!(case.state().status(), Status::Approved);
     assert_eq!(case.consume(&[("u_bob", &["ops"])], at(2)), None);
-    let finish = Command::Finish { request: case.state().id(), finished: Finished { outcome: Outcome::Succeeded, code: None, duration_us: None } };
+    let finish = Command::Finish {
+        request: case.state().id(),
+        finished: Finished {
+            outcome: Outcome::Succeeded,
+            code: None,
+            duration_us: None,
+        },
+    };
     assert_eq!(case.run(&finish, at(3)), None);
     assert_eq!(*case.state().phase(), Phase::Finished(Outcome::Succeeded));
 }
@@ -133,8 +178,14 @@ fn one_yes_one_run_one_outcome() {
 fn i4_threat_14_15_whoever_is_behind_the_request_cannot_approve_it_and_can_stop_it() {
     for who in ["u_alice", "u_olga"] {
         let mut case = Case::of(one());
-        assert_eq!(case.review(who, &["ops"], Vote::Approve, at(1)), Some(Code::SelfApproval));
-        assert!(matches!(case.1.last(), Some(Event::ReviewRefused(_))), "the attempt is on record");
+        assert_eq!(
+            case.review(who, &["ops"], Vote::Approve, at(1)),
+            Some(Code::SelfApproval)
+        );
+        assert!(
+            matches!(case.1.last(), Some(Event::ReviewRefused(_))),
+            "the attempt is on record"
+        );
         assert_eq!(case.review(who, &[], Vote::Deny, at(1)), None);
         assert_eq!(case.state().status(), Status::Denied);
     }
@@ -144,7 +195,10 @@ fn i4_threat_14_15_whoever_is_behind_the_request_cannot_approve_it_and_can_stop_
 fn threat_16_18_a_quorum_counts_people() {
     let mut case = Case::of(quorums(&[("ops", 2, Assurance::A1)]));
     assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), None);
-    assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), Some(Code::DuplicateVote));
+    assert_eq!(
+        case.review("u_bob", &["ops"], Vote::Approve, at(1)),
+        Some(Code::DuplicateVote)
+    );
     let stranger = review(case.state(), None, &[], Vote::Approve, Assurance::A3);
     assert_eq!(case.run(&stranger, at(1)), Some(Code::IdentityUnresolved));
     assert_eq!(case.state().status(), Status::Pending);
@@ -155,7 +209,10 @@ fn threat_16_18_a_quorum_counts_people() {
 #[test]
 fn one_person_fills_one_seat_however_many_groups() {
     let both: &[&str] = &["ops", "security"];
-    let mut case = Case::of(quorums(&[("ops", 1, Assurance::A1), ("security", 1, Assurance::A1)]));
+    let mut case = Case::of(quorums(&[
+        ("ops", 1, Assurance::A1),
+        ("security", 1, Assurance::A1),
+    ]));
     assert_eq!(case.review("u_bob", both, Vote::Approve, at(1)), None);
     assert_eq!(case.state().status(), Status::Pending);
     // Bob must move to the security seat for Carol, who is in ops only.
@@ -166,9 +223,21 @@ fn one_person_fills_one_seat_however_many_groups() {
 #[test]
 fn threat_19_distinct_but_ineligible() {
     let mut case = Case::of(one());
-    assert_eq!(case.review("u_eve", &["cooks"], Vote::Approve, at(1)), Some(Code::NotEligible));
-    assert_eq!(case.review("u_eve", &["cooks"], Vote::Deny, at(1)), Some(Code::NotEligible));
-    let mut gone = review(case.state(), Some("u_bob"), &["ops"], Vote::Approve, Assurance::A2);
+    assert_eq!(
+        case.review("u_eve", &["cooks"], Vote::Approve, at(1)),
+        Some(Code::NotEligible)
+    );
+    assert_eq!(
+        case.review("u_eve", &["cooks"], Vote::Deny, at(1)),
+        Some(Code::NotEligible)
+    );
+    let mut gone = review(
+        case.state(),
+        Some("u_bob"),
+        &["ops"],
+        Vote::Approve,
+        Assurance::A2,
+    );
     if let Command::Review(facts) = &mut gone {
         facts.standing = Some(Standing::disabled("u_bob".parse().unwrap()));
     }
@@ -178,7 +247,10 @@ fn threat_19_distinct_but_ineligible() {
 #[test]
 fn a_weak_proof_can_deny_and_not_approve() {
     let mut case = Case::of(quorums(&[("ops", 1, Assurance::A3)]));
-    assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), Some(Code::AssuranceTooLow));
+    assert_eq!(
+        case.review("u_bob", &["ops"], Vote::Approve, at(1)),
+        Some(Code::AssuranceTooLow)
+    );
     assert_eq!(case.review("u_bob", &["ops"], Vote::Deny, at(1)), None);
     assert_eq!(case.state().status(), Status::Denied);
 }
@@ -186,7 +258,13 @@ fn a_weak_proof_can_deny_and_not_approve() {
 #[test]
 fn a_decision_binds_digest_policy_and_person() {
     let mut case = Case::of(one());
-    let base = review(case.state(), Some("u_bob"), &["ops"], Vote::Approve, Assurance::A2);
+    let base = review(
+        case.state(),
+        Some("u_bob"),
+        &["ops"],
+        Vote::Approve,
+        Assurance::A2,
+    );
     let mut check = |change: &dyn Fn(&mut Review), want: Code| {
         let mut command = base.clone();
         if let Command::Review(facts) = &mut command {
@@ -194,9 +272,18 @@ fn a_decision_binds_digest_policy_and_person() {
         }
         assert_eq!(case.run(&command, at(1)), Some(want));
     };
-    check(&|review| review.digest = ActionDigest::of(b"other"), Code::ActionMismatch);
-    check(&|review| review.policy = PolicyDigest::of(b"other"), Code::PolicyChanged);
-    check(&|review| review.says = Some("u_carol".parse().unwrap()), Code::SignatureInvalid);
+    check(
+        &|review| review.digest = ActionDigest::of(b"other"),
+        Code::ActionMismatch,
+    );
+    check(
+        &|review| review.policy = PolicyDigest::of(b"other"),
+        Code::PolicyChanged,
+    );
+    check(
+        &|review| review.says = Some("u_carol".parse().unwrap()),
+        Code::SignatureInvalid,
+    );
     assert_eq!(case.state().status(), Status::Pending);
 }
 
@@ -204,9 +291,17 @@ fn a_decision_binds_digest_policy_and_person() {
 fn i9_threat_27_a_late_click_is_too_late() {
     for late in [at(60), at(60 * 25)] {
         let mut case = Case::of(one());
-        assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, late), Some(Code::Expired));
+        assert_eq!(
+            case.review("u_bob", &["ops"], Vote::Approve, late),
+            Some(Code::Expired)
+        );
         assert_eq!(case.state().status(), Status::Expired);
-        assert!(!case.1.iter().any(|event| matches!(event, Event::Approved(_) | Event::Reviewed(_))));
+        assert!(
+            !case
+                .1
+                .iter()
+                .any(|event| matches!(event, Event::Approved(_) | Event::Reviewed(_)))
+        );
     }
 }
 
@@ -214,7 +309,10 @@ fn i9_threat_27_a_late_click_is_too_late() {
 fn i9_threat_26_an_approval_is_worth_nothing_after_its_time() {
     let mut case = Case::of(one());
     assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), None);
-    assert_eq!(case.consume(&[("u_bob", &["ops"])], at(61)), Some(Code::Expired));
+    assert_eq!(
+        case.consume(&[("u_bob", &["ops"])], at(61)),
+        Some(Code::Expired)
+    );
     assert_eq!(case.state().status(), Status::Expired);
     assert!(!case.ran());
 }
@@ -224,7 +322,10 @@ fn threat_29_a_denial_before_use_always_wins() {
     let mut case = Case::of(one());
     assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(1)), None);
     assert_eq!(case.review("u_carol", &["ops"], Vote::Deny, at(2)), None);
-    assert_eq!(case.consume(&[("u_bob", &["ops"])], at(3)), Some(Code::Denied));
+    assert_eq!(
+        case.consume(&[("u_bob", &["ops"])], at(3)),
+        Some(Code::Denied)
+    );
     assert!(!case.ran());
 }
 
@@ -233,9 +334,15 @@ fn i3_threat_30_a_second_use_is_refused_and_recorded() {
     let mut case = Case::of(one());
     case.review("u_bob", &["ops"], Vote::Approve, at(1));
     assert_eq!(case.consume(&[("u_bob", &["ops"])], at(2)), None);
-    assert_eq!(case.consume(&[("u_bob", &["ops"])], at(2)), Some(Code::AlreadyConsumed));
+    assert_eq!(
+        case.consume(&[("u_bob", &["ops"])], at(2)),
+        Some(Code::AlreadyConsumed)
+    );
     assert!(matches!(case.1.last(), Some(Event::PermitRefused(_))));
-    assert_eq!(case.review("u_carol", &["ops"], Vote::Deny, at(3)), Some(Code::AlreadyConsumed));
+    assert_eq!(
+        case.review("u_carol", &["ops"], Vote::Deny, at(3)),
+        Some(Code::AlreadyConsumed)
+    );
 }
 
 #[test]
@@ -243,7 +350,10 @@ fn threat_32_a_withdrawn_request_stays_withdrawn() {
     let mut case = Case::of(one());
     let id = case.state().id();
     assert_eq!(case.run(&Command::Cancel(id), at(1)), None);
-    assert_eq!(case.review("u_bob", &["ops"], Vote::Approve, at(2)), Some(Code::Cancelled));
+    assert_eq!(
+        case.review("u_bob", &["ops"], Vote::Approve, at(2)),
+        Some(Code::Cancelled)
+    );
     assert_eq!(case.consume(&[], at(2)), Some(Code::Cancelled));
 }
 
@@ -253,7 +363,10 @@ fn i2_threat_01_another_digest_is_refused() {
     case.review("u_bob", &["ops"], Vote::Approve, at(1));
     let mut other = wish(case.state(), &[("u_bob", &["ops"])]);
     other.digest = ActionDigest::of(b"other");
-    assert_eq!(case.run(&Command::Consume(Box::new(other)), at(2)), Some(Code::ActionMismatch));
+    assert_eq!(
+        case.run(&Command::Consume(Box::new(other)), at(2)),
+        Some(Code::ActionMismatch)
+    );
     assert!(!case.ran());
 }
 
@@ -261,11 +374,20 @@ fn i2_threat_01_another_digest_is_refused() {
 fn eligibility_and_policy_are_asked_again_at_use() {
     let mut case = Case::of(one());
     case.review("u_bob", &["ops"], Vote::Approve, at(1));
-    assert_eq!(case.consume(&[("u_bob", &["cooks"])], at(2)), Some(Code::NotEligible));
+    assert_eq!(
+        case.consume(&[("u_bob", &["cooks"])], at(2)),
+        Some(Code::NotEligible)
+    );
     assert_eq!(case.consume(&[], at(2)), Some(Code::NotEligible));
     for (evaluation, want) in [
-        (Evaluation::Deny(Forbidden::by(Vec::new())), Some(Code::PolicyChanged)),
-        (Evaluation::Require(quorums(&[("ops", 2, Assurance::A1)])), Some(Code::PolicyChanged)),
+        (
+            Evaluation::Deny(Forbidden::by(Vec::new())),
+            Some(Code::PolicyChanged),
+        ),
+        (
+            Evaluation::Require(quorums(&[("ops", 2, Assurance::A1)])),
+            Some(Code::PolicyChanged),
+        ),
         (Evaluation::Require(one()), None),
     ] {
         let mut wish = wish(case.state(), &[("u_bob", &["ops"])]);
@@ -277,7 +399,15 @@ fn eligibility_and_policy_are_asked_again_at_use() {
 #[test]
 fn a_rule_that_forbids_is_on_record() {
     let mut case = Case(None, Vec::new());
-    assert_eq!(case.run(&ask(Evaluation::Deny(Forbidden::by(vec!["never".parse().unwrap()]))), at(0)), Some(Code::PolicyDenied));
+    assert_eq!(
+        case.run(
+            &ask(Evaluation::Deny(Forbidden::by(vec![
+                "never".parse().unwrap()
+            ]))),
+            at(0)
+        ),
+        Some(Code::PolicyDenied)
+    );
     assert_eq!(case.state().status(), Status::Denied);
     assert_eq!(case.consume(&[], at(1)), Some(Code::Denied));
 }
@@ -288,8 +418,20 @@ fn an_unknown_outcome_can_be_settled_and_nothing_else() {
     case.review("u_bob", &["ops"], Vote::Approve, at(1));
     case.consume(&[("u_bob", &["ops"])], at(2));
     let id = case.state().id();
-    let finish = |outcome| Command::Finish { request: id, finished: Finished { outcome, code: None, duration_us: None } };
-    for (outcome, want) in [(Outcome::Unknown, Outcome::Unknown), (Outcome::Unknown, Outcome::Unknown), (Outcome::Failed, Outcome::Failed), (Outcome::Succeeded, Outcome::Failed)] {
+    let finish = |outcome| Command::Finish {
+        request: id,
+        finished: Finished {
+            outcome,
+            code: None,
+            duration_us: None,
+        },
+    };
+    for (outcome, want) in [
+        (Outcome::Unknown, Outcome::Unknown),
+        (Outcome::Unknown, Outcome::Unknown),
+        (Outcome::Failed, Outcome::Failed),
+        (Outcome::Succeeded, Outcome::Failed),
+    ] {
         case.run(&finish(outcome), at(3));
         assert_eq!(*case.state().phase(), Phase::Finished(want));
     }
@@ -297,7 +439,13 @@ fn an_unknown_outcome_can_be_settled_and_nothing_else() {
 
 /// Somebody and something at random; the eligible people are `u_1` and `u_2`, in ops.
 fn any_command() -> impl Strategy<Value = (usize, usize, bool, bool, u64)> {
-    (0..6_usize, 0..5_usize, any::<bool>(), any::<bool>(), 0..90_u64)
+    (
+        0..6_usize,
+        0..5_usize,
+        any::<bool>(),
+        any::<bool>(),
+        0..90_u64,
+    )
 }
 
 const CAST: [&str; 5] = ["u_1", "u_2", "u_alice", "u_olga", "u_eve"];
@@ -306,15 +454,30 @@ fn play(steps: Vec<(usize, usize, bool, bool, u64)>, eligible: &[&str]) -> (bool
     let mut case = Case::of(quorums(&[("ops", 2, Assurance::A2)]));
     for (what, who, yes, weak, minute) in steps {
         let who = CAST[who];
-        let groups: &[&str] = if eligible.contains(&who) || who == "u_alice" || who == "u_olga" { &["ops"] } else { &["cooks"] };
+        let groups: &[&str] = if eligible.contains(&who) || who == "u_alice" || who == "u_olga" {
+            &["ops"]
+        } else {
+            &["cooks"]
+        };
         let vote = if yes { Vote::Approve } else { Vote::Deny };
         let assurance = if weak { Assurance::A1 } else { Assurance::A2 };
         let id = case.state().id();
         let command = match what {
             0..=2 => review(case.state(), Some(who), groups, vote, assurance),
             3 => Command::Expire(id),
-            4 => Command::Burn { request: id, got: ActionDigest::of(b"x") },
-            _ => Command::Consume(Box::new(wish(case.state(), &[("u_1", &["ops"]), ("u_2", &["ops"]), ("u_alice", &["ops"]), ("u_eve", &["ops"])]))),
+            4 => Command::Burn {
+                request: id,
+                got: ActionDigest::of(b"x"),
+            },
+            _ => Command::Consume(Box::new(wish(
+                case.state(),
+                &[
+                    ("u_1", &["ops"]),
+                    ("u_2", &["ops"]),
+                    ("u_alice", &["ops"]),
+                    ("u_eve", &["ops"]),
+                ],
+            ))),
         };
         case.run(&command, at(minute));
     }

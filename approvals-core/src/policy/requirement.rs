@@ -142,12 +142,11 @@ impl Requirement {
     /// # Errors
     /// [`ZeroApprovals`] when there is no quorum.
     pub fn new(
-        mut quorums: Vec<Quorum>,
+        quorums: Vec<Quorum>,
         decide_within: Duration,
         use_within: Duration,
         rules: Vec<RuleId>,
     ) -> Result<Self, ZeroApprovals> {
-        quorums.sort();
         Parts {
             quorums,
             decide_within_s: decide_within.as_secs().max(1),
@@ -184,7 +183,17 @@ impl Requirement {
 
 impl TryFrom<Parts> for Requirement {
     type Error = ZeroApprovals;
-    fn try_from(parts: Parts) -> Result<Self, ZeroApprovals> {
+    fn try_from(mut parts: Parts) -> Result<Self, ZeroApprovals> {
+        parts.quorums.sort();
+        // One entry per group, the strictest: two entries would ask for the sum of people.
+        parts.quorums.dedup_by(|later, kept| {
+            let same = later.group == kept.group;
+            if same {
+                kept.need = kept.need.max(later.need);
+                kept.assurance = kept.assurance.max(later.assurance);
+            }
+            same
+        });
         if parts.quorums.is_empty() {
             Err(ZeroApprovals)
         } else {

@@ -40,7 +40,9 @@ impl Everybody {
 #[async_trait]
 impl Directory for Everybody {
     async fn resolve(&self, identity: &IdentityKey) -> Result<Option<PersonId>, DirectoryError> {
-        Ok((identity.provider() == "test").then(|| identity.subject().parse().ok()).flatten())
+        Ok((identity.provider() == "test")
+            .then(|| identity.subject().parse().ok())
+            .flatten())
     }
 
     async fn standing(&self, person: &PersonId) -> Result<Option<Standing>, DirectoryError> {

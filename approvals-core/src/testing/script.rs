@@ -79,7 +79,11 @@ impl Script {
     ///
     /// # Panics
     /// When a pattern or the policy is not valid; the message says how to mend it.
-    #[expect(clippy::panic, clippy::missing_panics_doc, clippy::unused_async, reason = "a test set up wrongly must stop at once")]
+    #[expect(
+        clippy::panic,
+        clippy::unused_async,
+        reason = "a test set up wrongly must stop at once"
+    )]
     pub async fn start(self) -> TestGate {
         match TestGate::open(self) {
             Ok(gate) => gate,
@@ -93,12 +97,21 @@ impl Script {
     }
 
     pub(super) fn check(&self) -> Result<(), crate::scope::InvalidScope> {
-        self.rules.iter().try_for_each(|(pattern, _)| pattern.parse::<ScopePattern>().map(|_| ()))
+        self.rules
+            .iter()
+            .try_for_each(|(pattern, _)| pattern.parse::<ScopePattern>().map(|_| ()))
     }
 
     fn act(&self, card: &Card) -> Option<&Act> {
-        let fits = |pattern: &str| pattern.parse::<ScopePattern>().is_ok_and(|pattern| pattern.matches(&card.action.scope));
-        self.rules.iter().find(|(pattern, _)| fits(pattern)).map(|(_, act)| act)
+        let fits = |pattern: &str| {
+            pattern
+                .parse::<ScopePattern>()
+                .is_ok_and(|pattern| pattern.matches(&card.action.scope))
+        };
+        self.rules
+            .iter()
+            .find(|(pattern, _)| fits(pattern))
+            .map(|(_, act)| act)
     }
 }
 
@@ -135,7 +148,9 @@ impl Notifier for People {
 
 impl People {
     async fn answer(&self, card: &Card) -> Result<(), NotifyError> {
-        let Some(gate) = self.gate.get() else { return Ok(()) };
+        let Some(gate) = self.gate.get() else {
+            return Ok(());
+        };
         let needs = self.script.needs.max(1);
         match self.script.act(card) {
             None | Some(Act::Stall) => Ok(()),
@@ -144,7 +159,10 @@ impl People {
             Some(Act::ApproveAfter(delay)) => {
                 let (gate, card, delay) = (gate.clone(), card.clone(), *delay);
                 // Whoever takes an hour must not keep the channel busy for an hour.
-                #[expect(clippy::disallowed_methods, reason = "a test's people act beside the test")]
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "a test's people act beside the test"
+                )]
                 let late = tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
                     vote(&gate, &card, Vote::Approve, None, needs).await
@@ -156,10 +174,19 @@ impl People {
     }
 }
 
-async fn vote(gate: &Gate, card: &Card, vote: Vote, reason: Option<&str>, people: u8) -> Result<(), NotifyError> {
+async fn vote(
+    gate: &Gate,
+    card: &Card,
+    vote: Vote,
+    reason: Option<&str>,
+    people: u8,
+) -> Result<(), NotifyError> {
     for number in 1..=people {
-        let review = review_by(&tester(number), card, vote, reason).map_err(|error| NotifyError(error.to_string()))?;
-        gate.review(review).await.map_err(|error| NotifyError(error.to_string()))?;
+        let review = review_by(&tester(number), card, vote, reason)
+            .map_err(|error| NotifyError(error.to_string()))?;
+        gate.review(review)
+            .await
+            .map_err(|error| NotifyError(error.to_string()))?;
     }
     Ok(())
 }
@@ -170,8 +197,15 @@ pub(super) fn tester(number: u8) -> String {
 }
 
 /// A review by a person of [`Everybody`](super::Everybody), as if a channel had verified it.
-pub(super) fn review_by(person: &str, card: &Card, vote: Vote, reason: Option<&str>) -> Result<Review, crate::ApprovalError> {
-    let refuse = |error: &dyn std::fmt::Display| crate::ApprovalError::new(crate::Code::Misuse, error.to_string());
+pub(super) fn review_by(
+    person: &str,
+    card: &Card,
+    vote: Vote,
+    reason: Option<&str>,
+) -> Result<Review, crate::ApprovalError> {
+    let refuse = |error: &dyn std::fmt::Display| {
+        crate::ApprovalError::new(crate::Code::Misuse, error.to_string())
+    };
     person.parse::<PersonId>().map_err(|error| refuse(&error))?;
     let identity = IdentityKey::new("test", "", person).map_err(|error| refuse(&error))?;
     let approver = VerifiedApprover::assertion(identity, Assurance::A3, Evidence::new("test"));

@@ -59,7 +59,13 @@ impl Asked {
     /// The canonical text of a shown parameter; none when it is redacted or not there.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&str> {
-        self.card.params.iter().find(|fact| fact.name == name)?.value.as_ref().map(crate::text::Untrusted::raw)
+        self.card
+            .params
+            .iter()
+            .find(|fact| fact.name == name)?
+            .value
+            .as_ref()
+            .map(crate::text::Untrusted::raw)
     }
 }
 
@@ -83,22 +89,34 @@ impl TestGate {
     }
 
     pub(super) fn open(script: Script) -> Result<Self, ApprovalError> {
-        let misuse = |error: &dyn std::fmt::Display| ApprovalError::new(Code::Misuse, error.to_string());
+        let misuse =
+            |error: &dyn std::fmt::Display| ApprovalError::new(Code::Misuse, error.to_string());
         script.check().map_err(|error| misuse(&error))?;
         let needs = script.needs.max(1);
         let group = "testers".parse().map_err(|error| misuse(&error))?;
         let mut people = Everybody::new();
         for number in 1..=needs.max(3) {
-            people = people.member(tester(number).parse().map_err(|error| misuse(&error))?, Clone::clone(&group));
+            people = people.member(
+                tester(number).parse().map_err(|error| misuse(&error))?,
+                Clone::clone(&group),
+            );
         }
-        let standard = format!("version = 1\ndefault = {{ require = [{{ group = \"testers\", n = {needs} }}], ttl = \"15m\" }}\n");
+        let standard = format!(
+            "version = 1\ndefault = {{ require = [{{ group = \"testers\", n = {needs} }}], ttl = \"15m\" }}\n"
+        );
         let text = script.policy.clone().unwrap_or(standard);
         let policy = Policy::parse(&text, &[group].into(), &[]).map_err(|error| misuse(&error))?;
         let (shared, asked) = (Arc::new(OnceLock::new()), Arc::new(Mutex::default()));
-        let origin: Origin = "test.invalid/approvals".parse().map_err(|error| misuse(&error))?;
+        let origin: Origin = "test.invalid/approvals"
+            .parse()
+            .map_err(|error| misuse(&error))?;
         let key = LedgerKey::generate().map_err(|error| misuse(&error))?;
         let full_binding = script.full_binding;
-        let staff = People { script, gate: Arc::clone(&shared), asked: Arc::clone(&asked) };
+        let staff = People {
+            script,
+            gate: Arc::clone(&shared),
+            asked: Arc::clone(&asked),
+        };
         let mut builder = Gate::builder()
             .policy(policy)
             .people(people)
@@ -130,15 +148,26 @@ impl TestGate {
     ///
     /// # Errors
     /// Every no of [`Gate::review`].
-    pub async fn decide(&self, person: &str, request: RequestId, vote: Vote, reason: Option<&str>) -> Result<Tally, ApprovalError> {
+    pub async fn decide(
+        &self,
+        person: &str,
+        request: RequestId,
+        vote: Vote,
+        reason: Option<&str>,
+    ) -> Result<Tally, ApprovalError> {
         let card = self.gate.card(request).await?;
-        self.gate.review(review_by(person, &card, vote, reason)?).await
+        self.gate
+            .review(review_by(person, &card, vote, reason)?)
+            .await
     }
 
     /// Everything that was asked of people so far, in order.
     #[must_use]
     pub fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The last request of this scope that reached people.
@@ -151,7 +180,10 @@ impl TestGate {
         let asked = self.asked();
         match asked.iter().rev().find(|asked| asked.scope == scope) {
             Some(found) => found.clone(),
-            None => panic!("no approval was asked for `{scope}`; asked were: {}", list(asked.iter().map(|asked| asked.scope.clone()))),
+            None => panic!(
+                "no approval was asked for `{scope}`; asked were: {}",
+                list(asked.iter().map(|asked| asked.scope.clone()))
+            ),
         }
     }
 
@@ -161,7 +193,11 @@ impl TestGate {
     /// When something did; the message says what.
     pub fn assert_nothing_asked(&self) {
         let asked = self.asked();
-        assert!(asked.is_empty(), "nothing should have been asked; asked were: {}", list(asked.iter().map(|asked| asked.scope.clone())));
+        assert!(
+            asked.is_empty(),
+            "nothing should have been asked; asked were: {}",
+            list(asked.iter().map(|asked| asked.scope.clone()))
+        );
     }
 
     /// Some action of this scope ran.
@@ -170,7 +206,11 @@ impl TestGate {
     /// When none did; the message says what the ledger holds instead.
     pub async fn assert_ran(&self, scope: &str) {
         let ran = self.ran().await;
-        assert!(ran.iter().any(|have| have == scope), "nothing of `{scope}` ran; what ran: {}", list(ran.into_iter()));
+        assert!(
+            ran.iter().any(|have| have == scope),
+            "nothing of `{scope}` ran; what ran: {}",
+            list(ran.into_iter())
+        );
     }
 
     /// No action of this scope ran.
@@ -178,7 +218,10 @@ impl TestGate {
     /// # Panics
     /// When one did.
     pub async fn assert_did_not_run(&self, scope: &str) {
-        assert!(self.ran().await.iter().all(|have| have != scope), "an action of `{scope}` ran");
+        assert!(
+            self.ran().await.iter().all(|have| have != scope),
+            "an action of `{scope}` ran"
+        );
     }
 
     /// The scopes of everything that was started, in order of asking.
@@ -187,8 +230,15 @@ impl TestGate {
         rows.reverse();
         let mut ran = Vec::new();
         for row in rows {
-            let history = self.gate.journal().history(row.id).await.unwrap_or_default();
-            let started = history.iter().any(|record| matches!(&record.entry, Entry::Request(_, Event::Consumed(_))));
+            let history = self
+                .gate
+                .journal()
+                .history(row.id)
+                .await
+                .unwrap_or_default();
+            let started = history
+                .iter()
+                .any(|record| matches!(&record.entry, Entry::Request(_, Event::Consumed(_))));
             let burned = history.iter().any(|record| matches!(&record.entry, Entry::Request(_, Event::PermitRefused(refused)) if refused.burned));
             if started && !burned {
                 ran.push(row.scope.to_string());
@@ -211,5 +261,9 @@ impl ApprovalGate for TestGate {
 
 fn list(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.collect();
-    if items.is_empty() { "nothing".to_owned() } else { items.join(", ") }
+    if items.is_empty() {
+        "nothing".to_owned()
+    } else {
+        items.join(", ")
+    }
 }

@@ -1,0 +1,145 @@
+//! The files of one database: made private, and watched while they are open.
+
+use std::fs::{self, Metadata, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use approvals_core::ports::StoreError;
+
+/// Where a database lies, and which files lay there when it was opened.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// The path it was asked for, made absolute: the one that other processes open, too.
+    path: PathBuf,
+    /// Where SQLite keeps what is not in the database file yet.
+    log: PathBuf,
+    database: FileId,
+    log_id: Option<FileId>,
+}
+
+impl Place {
+    /// Finds the file, or makes an empty one that only its owner can read.
+    pub(super) fn create(path: &Path) -> Result<Self, StoreError> {
+        make(path)?;
+        Self::find(path)
+    }
+
+    /// Finds the file.
+    pub(super) fn find(path: &Path) -> Result<Self, StoreError> {
+        let path = std::path::absolute(path).map_err(|error| cannot("find", path, &error))?;
+        let meta = fs::metadata(&path).map_err(|error| cannot("find", &path, &error))?;
+        if !meta.is_file() {
+            return Err(StoreError::unavailable(format!(
+                "`{}` is not a file; name the database file itself",
+                path.display()
+            )));
+        }
+        // SQLite follows links before it names the files beside the database.
+        let real = fs::canonicalize(&path).map_err(|error| cannot("find", &path, &error))?;
+        Ok(Self {
+            log: with_suffix(&real, "-wal"),
+            database: FileId::of(&meta),
+            log_id: None,
+            path,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the last process that had the database open left without tidying up.
+    pub(super) fn has_log(&self) -> bool {
+        fs::metadata(&self.log).is_ok_and(|meta| meta.len() > 0)
+    }
+
+    /// Remembers the log, which SQLite makes when it first reads and keeps until the last
+    /// connection ends.
+    pub(super) fn opened(&mut self) -> Result<(), StoreError> {
+        let meta = fs::metadata(&self.log).map_err(|error| cannot("find", &self.log, &error))?;
+        self.log_id = Some(FileId::of(&meta));
+        self.check()
+    }
+
+    /// Refuses to go on when the paths no longer lead to the open files: what is written to a
+    /// file without a name is gone when the process ends.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let log = self.log_id.as_ref().map(|id| (&self.log, id));
+        for (path, id) in [(&self.path, &self.database)].into_iter().chain(log) {
+            if !fs::metadata(path).is_ok_and(|meta| FileId::of(&meta) == *id) {
+                return Err(StoreError::fatal(format!(
+                    "the database file was removed or replaced while open: `{}`; stop every process that has it open, and restore it",
+                    path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What stays the same while a file is open, and is never the same for two files at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FileId {
+    #[cfg(unix)]
+    device: u64,
+    #[cfg(unix)]
+    inode: u64,
+}
+
+impl FileId {
+    #[cfg(unix)]
+    fn of(meta: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+        }
+    }
+
+    // Elsewhere an open file cannot be removed, so that a path that leads somewhere is enough.
+    #[cfg(not(unix))]
+    fn of(_: &Metadata) -> Self {
+        Self {}
+    }
+}
+
+/// The same path with more at the end of its last part.
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Makes an empty file, unless there is one: SQLite gives the files beside it the same mode.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // An existing file is not even opened: closing it again would drop the locks that other
+    // connections of this process hold on it.
+    match options.open(path) {
+        Ok(file) => file
+            .sync_all()
+            .and_then(|()| sync_parent(path))
+            .map_err(|error| cannot("make", path, &error)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(cannot("make", path, &error)),
+    }
+}
+
+/// Makes the name of a new file durable.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {
+    StoreError::unavailable(format!(
+        "cannot {what} the database file `{}` ({error}); check the path and its permissions",
+        path.display()
+    ))
+}

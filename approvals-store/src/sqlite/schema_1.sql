@@ -1,0 +1,77 @@
+-- The log itself: the leaf hash and the exact bytes of every record, from 0, without gaps.
+-- `request` only finds the records of one request; the bytes say the same.
+CREATE TABLE records (
+    seq     INTEGER PRIMARY KEY CHECK (seq >= 0),
+    leaf    BLOB NOT NULL,
+    request BLOB,
+    bytes   BLOB NOT NULL
+) STRICT;
+CREATE INDEX records_of ON records (request) WHERE request IS NOT NULL;
+
+CREATE TRIGGER records_are_added_at_the_end BEFORE INSERT ON records
+WHEN NEW.seq <> (SELECT coalesce(max(seq) + 1, 0) FROM records)
+BEGIN SELECT RAISE(ABORT, 'records are only added, one after another'); END;
+CREATE TRIGGER records_are_never_changed BEFORE UPDATE ON records
+BEGIN SELECT RAISE(ABORT, 'records are never changed'); END;
+CREATE TRIGGER records_are_never_deleted BEFORE DELETE ON records
+BEGIN SELECT RAISE(ABORT, 'records are never deleted'); END;
+
+-- Where the log ends: one row, written in every transaction that adds records.
+CREATE TABLE head (
+    only           INTEGER PRIMARY KEY CHECK (only = 0),
+    size           INTEGER NOT NULL,
+    peaks          BLOB NOT NULL,
+    last_at        INTEGER,
+    note           TEXT,
+    policy_version INTEGER,
+    policy_digest  BLOB
+) STRICT;
+
+-- Everything below follows from the records, or is thrown away when it has been used.
+
+-- One row for each request, in the order of asking. Times are microseconds since 1970.
+CREATE TABLE requests (
+    n          INTEGER PRIMARY KEY,
+    id         BLOB NOT NULL UNIQUE,
+    scope      TEXT NOT NULL,
+    agent      TEXT NOT NULL,
+    status     TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    deadline   INTEGER,
+    running    BLOB,
+    key        BLOB,
+    last_seq   INTEGER NOT NULL
+) STRICT;
+CREATE INDEX requests_by_status ON requests (status, created_at);
+CREATE INDEX requests_by_time ON requests (created_at);
+CREATE INDEX requests_by_deadline ON requests (deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX requests_running ON requests (running) WHERE running IS NOT NULL;
+CREATE INDEX requests_by_key ON requests (key) WHERE key IS NOT NULL;
+
+-- What opens the commitments in the records: the values themselves. Erasure deletes rows here.
+CREATE TABLE disclosures (
+    request    BLOB NOT NULL,
+    commitment TEXT NOT NULL,
+    text       TEXT NOT NULL
+) STRICT;
+CREATE INDEX disclosures_of ON disclosures (request);
+
+-- How often a counter was raised, and when.
+CREATE TABLE counters (
+    counter TEXT NOT NULL,
+    at      INTEGER NOT NULL,
+    times   INTEGER NOT NULL,
+    PRIMARY KEY (counter, at)
+) STRICT, WITHOUT ROWID;
+
+-- The channels that draw changes, and the changes they have yet to draw.
+CREATE TABLE channels (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE outbox (
+    seq      INTEGER NOT NULL,
+    channel  TEXT NOT NULL,
+    request  BLOB NOT NULL,
+    due_at   INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    PRIMARY KEY (seq, channel)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outbox_by_channel ON outbox (channel, due_at);
