@@ -29,6 +29,7 @@ pub mod review;
 pub mod scope;
 pub mod sealed;
 pub mod sshsig;
+pub mod terminal;
 pub mod testing;
 pub mod text;
 
@@ -37,7 +38,7 @@ pub use approvals_macros::{Action, requires_approval};
 pub use action::{GuardedFn, inventory, inventory_json};
 pub use card::Card;
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use commit::Journal;
+pub use commit::{Journal, verify};
 pub use digest::{ActionDigest, PolicyDigest};
 pub use directory::People;
 pub use error::{ApprovalError, Code};
@@ -53,3 +54,12 @@ pub use request::{Outcome, Status};
 pub use review::{Review, VerifiedApprover, Vote};
 pub use scope::{Scope, ScopePattern};
 pub use text::Untrusted;
+
+/// The README, the design and its reasons: their code compiles.
+#[cfg(doctest)]
+mod documentation {
+    #[doc = include_str!("../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../DESIGN.md")]
+    mod design {}
+}

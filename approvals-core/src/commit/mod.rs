@@ -7,6 +7,7 @@ mod engine;
 mod open;
 mod stage;
 mod thread;
+mod verify;
 mod wait;
 
 use std::fmt;
@@ -21,13 +22,14 @@ use crate::clock::Clock;
 use crate::digest::PolicyDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
-use crate::ledger::{AuditRecord, Origin};
+use crate::ledger::{AuditRecord, Origin, Report, VerifierKey};
 use crate::lifecycle::{Command, Refusal, RequestState};
 use crate::ports::{Due, Reader, Signer, Store, StoreError};
 use crate::sealed::Disclosure;
 
 use engine::Engine;
 use thread::{Committer, ReaderThread};
+pub use verify::verify;
 use wait::Waits;
 pub(crate) use wait::Watch;
 
@@ -37,6 +39,7 @@ pub struct Journal(Arc<Shared>);
 
 struct Shared {
     log: Origin,
+    key: VerifierKey,
     boot: BootId,
     waits: Arc<Waits>,
     lane: Lane,
@@ -127,7 +130,8 @@ impl Journal {
     ) -> Result<Self, ApprovalError> {
         let mut store: Box<dyn Store> = Box::new(store);
         let durable = store.is_durable();
-        let log = signer.vkey().name().clone();
+        let key = signer.vkey().clone();
+        let log = key.name().clone();
         open::check_tail(&mut *store, signer.vkey())?;
         let boot = BootId::random()?;
         store.announce(boot).map_err(store_error)?;
@@ -143,6 +147,7 @@ impl Journal {
         };
         Ok(Self(Arc::new(Shared {
             log,
+            key,
             boot,
             waits,
             lane,
@@ -255,6 +260,23 @@ impl Journal {
                 .unwrap_or_else(PoisonError::into_inner)
                 .sign_now(),
             Lane::Threads { .. } => Ok(self.read(|reader| reader.head()).await?.note),
+        }
+    }
+
+    /// Verifies everything written so far against the signed head.
+    ///
+    /// # Errors
+    /// `StoreUnavailable` when the store cannot be read; what is wrong with the log is in the
+    /// report.
+    pub async fn verify(&self) -> Result<Report, ApprovalError> {
+        let key = self.0.key.clone();
+        match &self.0.lane {
+            Lane::Inline(engine) => {
+                let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+                let note = engine.sign_now()?;
+                verify::against(engine.reader(), key, note.as_deref()).map_err(store_error)
+            }
+            Lane::Threads { .. } => self.read(move |reader| verify(reader, key)).await,
         }
     }
 

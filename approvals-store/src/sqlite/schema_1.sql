@@ -42,8 +42,7 @@ CREATE TABLE requests (
     key        BLOB,
     last_seq   INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX requests_by_status ON requests (status, created_at);
-CREATE INDEX requests_by_time ON requests (created_at);
+CREATE INDEX requests_by_status ON requests (status);
 CREATE INDEX requests_by_deadline ON requests (deadline) WHERE deadline IS NOT NULL;
 CREATE INDEX requests_running ON requests (running) WHERE running IS NOT NULL;
 CREATE INDEX requests_by_key ON requests (key) WHERE key IS NOT NULL;

@@ -19,7 +19,7 @@ const ORDER: &[&[&str]] = &[
     &["lifecycle", "card"],
     &["ledger"],
     &["permit"],
-    &["ports"],
+    &["ports", "terminal"],
     &["commit"],
     &["memory"],
     &["gate"],

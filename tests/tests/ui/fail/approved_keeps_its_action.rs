@@ -16,8 +16,4 @@ fn take(approved: Approved<DropTable>) -> DropTable {
     approved.into_inner()
 }
 
-fn destructure(Approved { action, .. }: Approved<DropTable>) -> DropTable {
-    action
-}
-
 fn main() {}

@@ -1,0 +1,50 @@
+//! Reads a whole store through the verifier.
+
+use crate::ledger::{Report, Verifier, VerifierKey};
+use crate::ports::{Reader, StoreError};
+
+/// How many records are read at a time.
+const PAGE: usize = 1_024;
+
+/// Verifies everything in a store against its signed head and a key the caller trusts.
+///
+/// Needs no right to write and no private key.
+///
+/// # Errors
+/// [`StoreError`] when the store cannot be read; what is wrong with the log is in the report.
+pub fn verify(reader: &mut dyn Reader, key: VerifierKey) -> Result<Report, StoreError> {
+    let mut verifier = Verifier::new(key);
+    let mut from = 0;
+    loop {
+        from = read(reader, &mut verifier, from)?;
+        // The head is read after the records: others may write meanwhile, and what they wrote is
+        // read, too, before anything is said about it.
+        let head = reader.head()?;
+        if head.frontier.size() <= from || reader.records(from, 1)?.is_empty() {
+            return Ok(verifier.finish(head.note.as_deref()));
+        }
+    }
+}
+
+/// Verifies a store that nobody else writes, against a head that was signed just now.
+pub(super) fn against(
+    reader: &mut dyn Reader,
+    key: VerifierKey,
+    note: Option<&str>,
+) -> Result<Report, StoreError> {
+    let mut verifier = Verifier::new(key);
+    read(reader, &mut verifier, 0)?;
+    Ok(verifier.finish(note))
+}
+
+fn read(reader: &mut dyn Reader, verifier: &mut Verifier, from: u64) -> Result<u64, StoreError> {
+    let mut next = from;
+    loop {
+        let page = reader.records(next, PAGE)?;
+        let Some(last) = page.last() else {
+            return Ok(next);
+        };
+        next = last.seq + 1;
+        page.iter().for_each(|stored| verifier.push(stored));
+    }
+}
