@@ -53,6 +53,31 @@ pub struct RequestRow {
     pub last_seq: u64,
 }
 
+impl RequestRow {
+    /// A request that runs out of nothing, is running nowhere and has no key.
+    #[must_use]
+    pub fn new(
+        id: RequestId,
+        scope: Scope,
+        agent: AgentId,
+        status: Status,
+        created_at: Timestamp,
+        last_seq: u64,
+    ) -> Self {
+        Self {
+            id,
+            scope,
+            agent,
+            status,
+            created_at,
+            deadline: None,
+            running: None,
+            key: None,
+            last_seq,
+        }
+    }
+}
+
 /// Everything one durable step writes; all of it or nothing.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]

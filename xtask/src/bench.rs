@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::command::{Failure, Invocation, Outcome};
 
-/// Hands everything over to the program `bench` of the crate `approvals-tests`.
+/// Hands everything over to the benchmark `bench` of the crate `approvals-tests`.
 ///
 /// # Errors
 /// The program does not build, or a measurement misses its target.
@@ -13,7 +13,7 @@ pub fn run<'a>(
     root: &Path,
     arguments: impl Iterator<Item = &'a OsString>,
 ) -> Result<Outcome, Failure> {
-    let bench = "run --release --locked --package approvals-tests --bin bench --";
+    let bench = "bench --locked --package approvals-tests --bench bench --";
     Invocation::new(root, "cargo")
         .words(bench)
         .args(arguments)

@@ -53,7 +53,7 @@ pub(crate) fn check<'a>(args: Args, function: &'a Function, mistakes: &mut Mista
     let mut params = Param::all(&function.sig, rebound, mistakes);
     let parts = names::settle(&args, &mut params, mistakes);
     names::check_texts(&args.common, &params, &parts, mistakes);
-    instrument::check(function, &params, mistakes);
+    instrument::check(function, &params, &names::hidden(&params, &parts), mistakes);
     Plan {
         function,
         shape,
@@ -91,6 +91,9 @@ fn output(sig: &Signature, shape: &Shape, mistakes: &mut Mistakes) {
         Shape::Block(block) => block.output.as_ref().unwrap_or(declared),
         Shape::Async | Shape::Blocking => declared,
     };
+    if returned::hands_out_future(ty) {
+        mistakes.note(ty.span(), FUTURE_INSIDE);
+    }
     if let Some(what) = returned::not_a_result(ty) {
         mistakes.note(
             ty.span(),
@@ -115,5 +118,7 @@ fn once(function: &Function, mistakes: &mut Mistakes) {
     }
 }
 
+const FUTURE_INSIDE: &str = "the work of this future would run after the guard has ended: await it in the body and return \
+                             what it resolves to";
 const NO_BODY: &str = "a method without a body has nothing to guard: put the attribute on each implementation, or give this one a default body";
 const NO_OUTPUT: &str = "a refusal needs a way out, and this returns nothing: return `Result<_, E>` with `E: From<ApprovalError>`";

@@ -1,32 +1,36 @@
 //! Keeps `#[instrument]` from writing a redacted parameter into a span.
 
+use std::collections::BTreeSet;
+
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens as _;
 use syn::{Attribute, Meta};
 
-use crate::common::Treatment;
 use crate::guard::item::Function;
 use crate::guard::params::Param;
 use crate::mistakes::Mistakes;
 use crate::tokens::{self, ident, punct};
 
-/// Notes each redacted parameter that a tracing attribute on the same function records.
-pub(crate) fn check(function: &Function, params: &[Param], mistakes: &mut Mistakes) {
+/// Notes each parameter with a redacted value that a tracing attribute on the same function
+/// records.
+pub(crate) fn check(
+    function: &Function,
+    params: &[Param],
+    hidden: &BTreeSet<String>,
+    mistakes: &mut Mistakes,
+) {
     let body = function.body.as_ref().map(|body| &body.tokens);
-    for param in params
-        .iter()
-        .filter(|param| param.treatment == Treatment::Redacted)
-    {
+    for param in params.iter().filter(|param| hidden.contains(&param.name)) {
+        let name = &param.name;
         let below = function
             .attrs
             .iter()
-            .any(|attr| is_instrument(attr) && records(attr, &param.name));
-        let above = body.is_some_and(|body| span_names(body.clone(), &param.name));
+            .any(|attr| is_instrument(attr) && records(attr, name));
+        let above = body.is_some_and(|body| span_names(body.clone(), name));
         if below || above {
-            let name = &param.name;
             mistakes.note(
                 param.span,
-                format!("`#[instrument]` would record the redacted `{name}`: write `#[instrument(skip({name}))]` or `skip_all`"),
+                format!("`#[instrument]` would record what is redacted in `{name}`: write `#[instrument(skip({name}))]` or `skip_all`"),
             );
         }
     }

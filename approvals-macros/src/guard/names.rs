@@ -135,8 +135,8 @@ fn unknown<'a>(word: &str, list: &str, known: impl Iterator<Item = &'a str>) -> 
     )
 }
 
-/// The names whose value a text must not contain: what is redacted, and what it is a part of.
-fn hidden(params: &[Param], parts: &[PlannedPart]) -> BTreeSet<String> {
+/// The names whose value must not be drawn or recorded: what is redacted, and what it is a part of.
+pub(crate) fn hidden(params: &[Param], parts: &[PlannedPart]) -> BTreeSet<String> {
     let mut hidden: BTreeSet<String> = params
         .iter()
         .filter(|param| param.treatment == Treatment::Redacted)

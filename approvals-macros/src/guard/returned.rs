@@ -53,6 +53,25 @@ pub(crate) fn not_a_result(ty: &Type) -> Option<&'static str> {
     }
 }
 
+/// Whether a future is handed out inside the result: its work would run after the guard has ended.
+pub(crate) fn hands_out_future(ty: &Type) -> bool {
+    match ty {
+        Type::Paren(paren) => hands_out_future(&paren.elem),
+        Type::Group(group) => hands_out_future(&group.elem),
+        Type::Path(path) => {
+            let inside = path.path.segments.last().into_iter().flat_map(types);
+            inside
+                .into_iter()
+                .any(|ty| future(ty).is_some() || hands_out_future(ty))
+        }
+        Type::Tuple(tuple) => tuple
+            .elems
+            .iter()
+            .any(|ty| future(ty).is_some() || hands_out_future(ty)),
+        _ => false,
+    }
+}
+
 /// The type with every `impl Trait` replaced by `_`, so that it can be written inside a body.
 pub(crate) fn nameable(ty: &Type) -> Type {
     let mut ty = ty.clone();
@@ -140,7 +159,7 @@ const PLAIN: [&str; 20] = [
 
 #[cfg(test)]
 mod tests {
-    use super::{future, nameable, not_a_result};
+    use super::{future, hands_out_future, nameable, not_a_result};
     use crate::tokens::write;
 
     #[test]
@@ -187,6 +206,23 @@ mod tests {
             assert_eq!(
                 not_a_result(&syn::parse_str(ty).unwrap()).is_some(),
                 plain,
+                "{ty}"
+            );
+        }
+    }
+
+    #[test]
+    fn futures_inside_a_result() {
+        for (ty, found) in [
+            ("Result<impl Future<Output = u8>, E>", true),
+            ("Result<Option<BoxFuture<'static, u8>>, E>", true),
+            ("Result<(u8, Pin<Box<dyn Future<Output = u8>>>), E>", true),
+            ("Result<Box<dyn Debug>, E>", false),
+            ("Result<impl Iterator<Item = u8>, E>", false),
+        ] {
+            assert_eq!(
+                hands_out_future(&syn::parse_str(ty).unwrap()),
+                found,
                 "{ty}"
             );
         }

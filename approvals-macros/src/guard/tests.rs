@@ -354,6 +354,10 @@ fn every_item_that_cannot_be_guarded_is_refused() {
             "above that attribute",
         ),
         (
+            "async fn f() -> Result<impl Future<Output = u8>, E> { BODY }",
+            "after the guard has ended",
+        ),
+        (
             "fn f() -> BoxFuture<'static, R> { start().boxed() }",
             "cannot see where its work begins",
         ),
@@ -377,7 +381,7 @@ fn every_item_that_cannot_be_guarded_is_refused() {
 
 #[test]
 fn redaction_is_kept_by_instrument() {
-    let refused = &["`#[instrument]` would record the redacted `token`"];
+    let refused = &["would record what is redacted in `token`"];
     let redact = r#"scope = "a.a", redact(token)"#;
     refuses(
         redact,
@@ -392,6 +396,16 @@ fn redaction_is_kept_by_instrument() {
     accepts(
         redact,
         "#[tracing::instrument(skip(token))] async fn f(token: T) -> R { BODY }",
+    );
+    let part = r#"scope = "a.a", args(key = &self.key), redact(key)"#;
+    refuses(
+        part,
+        "#[instrument] async fn f(&self) -> R { BODY }",
+        &["would record what is redacted in `self`"],
+    );
+    accepts(
+        part,
+        "#[instrument(skip(self))] async fn f(&self) -> R { BODY }",
     );
 }
 

@@ -131,7 +131,9 @@ fn make(path: &Path) -> Result<(), StoreError> {
 /// Makes the name of a new file durable.
 pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
     if cfg!(unix) {
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
         fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
     }
     Ok(())

@@ -19,8 +19,13 @@ pub(super) fn head(connection: &Connection) -> Result<Head> {
         head.frontier = Frontier::from_bytes(number(row, 0)?, peaks).map_err(|e| odd(1, e))?;
         head.last_at = row.get::<_, Option<i64>>(2)?.map(Timestamp::from_micros);
         head.note = row.get(3)?;
-        let version = row.get::<_, Option<i64>>(4)?.map(|_| number(row, 4)).transpose()?;
-        let digest = row.get::<_, Option<[u8; 32]>>(5)?.map(PolicyDigest::from_bytes);
+        let version = row
+            .get::<_, Option<i64>>(4)?
+            .map(|_| number(row, 4))
+            .transpose()?;
+        let digest = row
+            .get::<_, Option<[u8; 32]>>(5)?
+            .map(PolicyDigest::from_bytes);
         head.policy = version.zip(digest);
         Ok(head)
     });
@@ -30,10 +35,17 @@ pub(super) fn head(connection: &Connection) -> Result<Head> {
 /// The size alone, for those who ask many times a second.
 pub(super) fn size(connection: &Connection) -> Result<u64> {
     let mut statement = connection.prepare_cached("SELECT size FROM head")?;
-    Ok(statement.query_row([], |row| number(row, 0)).optional()?.unwrap_or(0))
+    Ok(statement
+        .query_row([], |row| number(row, 0))
+        .optional()?
+        .unwrap_or(0))
 }
 
-pub(super) fn records(connection: &Connection, from: u64, limit: usize) -> Result<Vec<StoredRecord>> {
+pub(super) fn records(
+    connection: &Connection,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<StoredRecord>> {
     let sql = "SELECT seq, leaf, bytes FROM records WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
     list(connection, sql, (whole(from), whole(limit)), stored)
 }
@@ -45,14 +57,21 @@ pub(super) fn records_of(connection: &Connection, request: RequestId) -> Result<
 
 pub(super) fn disclosures(connection: &Connection, request: RequestId) -> Result<Vec<Disclosure>> {
     let sql = "SELECT text FROM disclosures WHERE request = ?1 ORDER BY rowid";
-    list(connection, sql, [request.as_bytes()], |row| row.get(0).map(Disclosure::from_text))
+    list(connection, sql, [request.as_bytes()], |row| {
+        row.get(0).map(Disclosure::from_text)
+    })
 }
 
 pub(super) fn requests(connection: &Connection, filter: &Filter) -> Result<Vec<RequestRow>> {
     const COLUMNS: &str = "SELECT id, scope, agent, status, created_at, deadline, running, key, last_seq FROM requests";
     let limit = whole(filter.limit);
     match filter.status {
-        None => list(connection, &format!("{COLUMNS} ORDER BY n DESC LIMIT ?1"), [limit], request_row),
+        None => list(
+            connection,
+            &format!("{COLUMNS} ORDER BY n DESC LIMIT ?1"),
+            [limit],
+            request_row,
+        ),
         Some(status) => {
             let sql = format!("{COLUMNS} WHERE status = ?1 ORDER BY n DESC LIMIT ?2");
             list(connection, &sql, (status.as_str(), limit), request_row)
@@ -60,25 +79,37 @@ pub(super) fn requests(connection: &Connection, filter: &Filter) -> Result<Vec<R
     }
 }
 
-pub(super) fn overdue(connection: &Connection, now: Timestamp, limit: usize) -> Result<Vec<RequestId>> {
+pub(super) fn overdue(
+    connection: &Connection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<RequestId>> {
     let sql = "SELECT id FROM requests WHERE deadline <= ?1 ORDER BY deadline LIMIT ?2";
-    list(connection, sql, (now.as_micros(), whole(limit)), |row| id(row, 0))
+    list(connection, sql, (now.as_micros(), whole(limit)), |row| {
+        id(row, 0)
+    })
 }
 
 pub(super) fn running(connection: &Connection) -> Result<Vec<(RequestId, BootId)>> {
     let sql = "SELECT id, running FROM requests WHERE running IS NOT NULL ORDER BY n";
-    list(connection, sql, [], |row| Ok((id(row, 0)?, BootId::from_bytes(row.get(1)?))))
+    list(connection, sql, [], |row| {
+        Ok((id(row, 0)?, BootId::from_bytes(row.get(1)?)))
+    })
 }
 
 pub(super) fn touched(connection: &Connection, from: u64) -> Result<Vec<(RequestId, u64)>> {
     let sql = "SELECT request, max(seq) FROM records WHERE seq >= ?1 AND request IS NOT NULL GROUP BY request";
-    list(connection, sql, [whole(from)], |row| Ok((id(row, 0)?, number(row, 1)?)))
+    list(connection, sql, [whole(from)], |row| {
+        Ok((id(row, 0)?, number(row, 1)?))
+    })
 }
 
 pub(super) fn by_key(connection: &Connection, key: &IdempotencyKey) -> Result<Option<RequestId>> {
     let sql = "SELECT id FROM requests WHERE key = ?1 ORDER BY n DESC LIMIT 1";
     let mut statement = connection.prepare_cached(sql)?;
-    statement.query_row([key.as_bytes()], |row| id(row, 0)).optional()
+    statement
+        .query_row([key.as_bytes()], |row| id(row, 0))
+        .optional()
 }
 
 pub(super) fn count(connection: &Connection, counter: &str, since: Timestamp) -> Result<u64> {
@@ -124,16 +155,30 @@ fn stored(row: &Row<'_>) -> Result<StoredRecord> {
 }
 
 fn request_row(row: &Row<'_>) -> Result<RequestRow> {
-    let text = |column: usize| row.get_ref(column)?.as_str().map_err(|error| odd(column, error));
+    let text = |column: usize| {
+        row.get_ref(column)?
+            .as_str()
+            .map_err(|error| odd(column, error))
+    };
     let scope = text(1)?.parse().map_err(|error| odd(1, error))?;
     let agent = text(2)?.parse().map_err(|error| odd(2, error))?;
     let status = text(3)?;
-    let status = Status::parse(status).ok_or_else(|| odd(3, format!("`{status}` is not a status")))?;
+    let status =
+        Status::parse(status).ok_or_else(|| odd(3, format!("`{status}` is not a status")))?;
     let created_at = Timestamp::from_micros(row.get(4)?);
-    let mut found = RequestRow::new(id(row, 0)?, scope, agent, status, created_at, number(row, 8)?);
+    let mut found = RequestRow::new(
+        id(row, 0)?,
+        scope,
+        agent,
+        status,
+        created_at,
+        number(row, 8)?,
+    );
     found.deadline = row.get::<_, Option<i64>>(5)?.map(Timestamp::from_micros);
     found.running = row.get::<_, Option<[u8; 16]>>(6)?.map(BootId::from_bytes);
-    found.key = row.get::<_, Option<[u8; 32]>>(7)?.map(IdempotencyKey::from_bytes);
+    found.key = row
+        .get::<_, Option<[u8; 32]>>(7)?
+        .map(IdempotencyKey::from_bytes);
     Ok(found)
 }
 

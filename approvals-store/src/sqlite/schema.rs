@@ -75,5 +75,9 @@ fn apply(connection: &Connection, from: usize) -> rusqlite::Result<()> {
         connection.execute_batch(migration)?;
     }
     connection.pragma_update(None, "application_id", APPLICATION)?;
-    connection.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(0))
+    connection.pragma_update(
+        None,
+        "user_version",
+        i64::try_from(MIGRATIONS.len()).unwrap_or(0),
+    )
 }

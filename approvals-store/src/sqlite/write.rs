@@ -36,7 +36,12 @@ fn records(connection: &Connection, records: &[(StoredRecord, Option<RequestId>)
     let mut statement = connection.prepare_cached(sql)?;
     for (stored, request) in records {
         let request = request.as_ref().map(RequestId::as_bytes);
-        statement.execute((whole(stored.seq), stored.leaf.as_bytes(), request, &stored.bytes))?;
+        statement.execute((
+            whole(stored.seq),
+            stored.leaf.as_bytes(),
+            request,
+            &stored.bytes,
+        ))?;
     }
     Ok(())
 }
@@ -78,7 +83,9 @@ fn counters(connection: &Connection, counted: &[(String, Timestamp)]) -> Result<
         let sql = "INSERT INTO counters (counter, at, times) VALUES (?1, ?2, 1) \
             ON CONFLICT (counter, at) DO UPDATE SET times = times + 1";
         let at_micros = at.as_micros();
-        connection.prepare_cached(sql)?.execute((counter, at_micros))?;
+        connection
+            .prepare_cached(sql)?
+            .execute((counter, at_micros))?;
         let sql = "DELETE FROM counters WHERE counter = ?1 AND at < ?2";
         let stale = at.before(COUNTED_FOR).as_micros();
         connection.prepare_cached(sql)?.execute((counter, stale))?;
@@ -107,7 +114,9 @@ fn notices(connection: &Connection, notices: &[(u64, RequestId)], due: Timestamp
 fn delivered(connection: &Connection, delivered: &[(u64, String)]) -> Result<()> {
     for (seq, channel) in delivered {
         let sql = "DELETE FROM outbox WHERE seq = ?1 AND channel = ?2";
-        connection.prepare_cached(sql)?.execute((whole(*seq), channel))?;
+        connection
+            .prepare_cached(sql)?
+            .execute((whole(*seq), channel))?;
     }
     Ok(())
 }
@@ -150,12 +159,23 @@ pub(super) fn take_due(
     for channel in channels {
         let sql = "SELECT seq, request, attempts FROM outbox \
             WHERE channel = ?1 AND due_at <= ?2 ORDER BY due_at, seq LIMIT ?3";
-        due.extend(list(connection, sql, (channel, now.as_micros(), whole(DUE)), |row| {
-            Ok(Due::new(number(row, 0)?, id(row, 1)?, channel.clone(), row.get(2)?))
-        })?);
+        due.extend(list(
+            connection,
+            sql,
+            (channel, now.as_micros(), whole(DUE)),
+            |row| {
+                Ok(Due::new(
+                    number(row, 0)?,
+                    id(row, 1)?,
+                    channel.clone(),
+                    row.get(2)?,
+                ))
+            },
+        )?);
     }
     due.sort_by_key(|due| due.seq);
-    let sql = "UPDATE outbox SET due_at = ?3, attempts = attempts + 1 WHERE seq = ?1 AND channel = ?2";
+    let sql =
+        "UPDATE outbox SET due_at = ?3, attempts = attempts + 1 WHERE seq = ?1 AND channel = ?2";
     let mut statement = connection.prepare_cached(sql)?;
     for due in &due {
         let until = now.after(lease).as_micros();

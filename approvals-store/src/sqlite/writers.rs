@@ -76,7 +76,10 @@ impl Writers {
 
     fn announced(&self) -> Vec<BootId> {
         let held = |path: PathBuf| !self.held.iter().any(|(own, _)| *own == path);
-        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let entries = fs::read_dir(&self.directory)
+            .into_iter()
+            .flatten()
+            .flatten();
         entries
             .filter(|entry| held(entry.path()))
             .filter_map(|entry| boot(&entry.file_name()))

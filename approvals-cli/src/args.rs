@@ -1,0 +1,217 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use approvals_core::{PersonId, Status};
+use clap::{Args, Parser, Subcommand};
+
+/// See what waits for a human, decide it with your own SSH key, and verify the log.
+#[derive(Debug, Parser)]
+#[command(
+    name = "approvals",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 refused or a check failed, 2 wrong use, 3 not available.\n\nExample:\n  approvals list\n  approvals approve req_0a1b2c3d"
+)]
+pub(crate) struct Cli {
+    /// The state directory: database, ledger key, policy and people.
+    #[arg(
+        long,
+        global = true,
+        env = "APPROVALS_STATE",
+        default_value = DEFAULT_STATE,
+        value_name = "DIR"
+    )]
+    pub(crate) state: PathBuf,
+
+    /// Prints one JSON document on standard output, errors included: `{"error":{"code":…}}`.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Where the state lies unless somebody says otherwise.
+pub(crate) const DEFAULT_STATE: &str = ".approvals";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Makes a state directory with a ledger, its key, a starter policy and a people file.
+    #[command(
+        after_help = "Never overwrites anything.\n\nExample:\n  approvals init --origin example.com/approvals"
+    )]
+    Init {
+        /// The log's name in the world: your domain and a path, without spaces or `+`.
+        #[arg(long, value_name = "NAME")]
+        origin: Option<String>,
+    },
+
+    /// Lists requests that wait for people.
+    #[command(after_help = "Example:\n  approvals list --status denied")]
+    List(List),
+
+    /// Shows one request whole, with everything that happened to it.
+    #[command(after_help = "Example:\n  approvals show req_0a1b2c3d")]
+    Show(One),
+
+    /// Signs an approval of one request with your own SSH key.
+    #[command(
+        after_help = "The key is --key, else $APPROVALS_KEY, else the first of ~/.ssh/id_ed25519, id_ecdsa,\nid_ed25519_sk, id_ecdsa_sk. A key with a passphrase, a hardware key or a `.pub` file (for a key\nin your agent) signs through `ssh-keygen`.\n\nExample:\n  approvals approve req_0a1b2c3d --key ~/.ssh/id_ed25519.pub"
+    )]
+    Approve(Approve),
+
+    /// Signs a denial of one request with your own SSH key; one denial ends it.
+    #[command(
+        after_help = "The key is found as for `approve`.\n\nExample:\n  approvals deny req_0a1b2c3d --reason \"the change window is closed\""
+    )]
+    Deny(Deny),
+
+    /// Withdraws a request that has not been used, as its operator.
+    #[command(after_help = "Example:\n  approvals cancel req_0a1b2c3d")]
+    Cancel(One),
+
+    /// Verifies the whole log offline; exit code 0 only if every check ran and passed.
+    #[command(
+        after_help = "Needs no private key and writes nothing. Keep a copy of `log.vkey` away from this machine and\npass it with --vkey: a key from the same directory as the log proves less.\n\nExample:\n  approvals verify --vkey auditors-copy.vkey"
+    )]
+    Verify(Verify),
+
+    /// Writes out what is stored.
+    #[command(subcommand)]
+    Export(Export),
+
+    /// Looks at policies.
+    #[command(subcommand)]
+    Policy(Policy),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Settled requests too, newest first.
+    #[arg(long, conflicts_with = "status")]
+    pub(crate) all: bool,
+
+    /// Only requests that stand so: pending, approved, denied, expired, cancelled or failed.
+    #[arg(long, value_name = "STATUS", value_parser = status)]
+    pub(crate) status: Option<Status>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    /// The request; 8 or more of its first characters do, with or without `req_`.
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    #[command(flatten)]
+    pub(crate) one: One,
+
+    /// Why, in your own words; stored with the decision.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) signer: Signer,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deny {
+    #[command(flatten)]
+    pub(crate) one: One,
+
+    /// Why, in your own words; whoever asked gets to read it.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+
+    #[command(flatten)]
+    pub(crate) signer: Signer,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Signer {
+    /// The SSH key to sign with: a private key, or the `.pub` file of a key in your agent.
+    #[arg(long, env = "APPROVALS_KEY", value_name = "PATH")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Who you are, as people.toml calls you; found by the key unless given.
+    #[arg(long = "as", value_name = "PERSON")]
+    pub(crate) person: Option<PersonId>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The verifier key of the log: a file, or the key itself; `log.vkey` of the state directory
+    /// unless given.
+    #[arg(long, value_name = "FILE_OR_TEXT")]
+    pub(crate) vkey: Option<String>,
+
+    /// The database; the one of the state directory unless given.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) db: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Export {
+    /// Prints every record on a line of its own, byte for byte as it is stored and hashed.
+    #[command(after_help = "Example:\n  approvals export jsonl --from 1000 > records.jsonl")]
+    Jsonl {
+        /// The first record to print, counted from 0.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        from: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Loads a policy and reports everything that is wrong with it, or what it says.
+    #[command(
+        after_help = "With --inventory (the JSON of `approvals_core::inventory_json()` of your program) conditions on\narguments are checked against the types of the guarded functions.\n\nExample:\n  approvals policy check policy.toml --people people.toml"
+    )]
+    Check(Check),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The policy; the one of the state directory unless given.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
+    /// The people file; the one of the state directory unless given.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) people: Option<PathBuf>,
+
+    /// The inventory of the program that the policy is for.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Option<PathBuf>,
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    Status::parse(text).ok_or_else(|| {
+        "use pending, approved, denied, expired, cancelled or failed".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together_and_every_command_has_an_example() {
+        let mut cli = Cli::command();
+        cli.build();
+        cli.debug_assert();
+        for command in cli.get_subcommands().filter(|c| c.get_name() != "help") {
+            let has = |c: &clap::Command| {
+                let after = c.get_after_help().map(ToString::to_string);
+                after.is_some_and(|text| text.contains("Example:"))
+            };
+            let below = command.get_subcommands().any(has);
+            assert!(has(command) || below, "{}", command.get_name());
+        }
+    }
+}

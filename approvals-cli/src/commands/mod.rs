@@ -1,0 +1,57 @@
+//! The commands, one file each.
+
+mod cancel;
+mod decide;
+mod export;
+mod init;
+mod list;
+mod policy;
+mod show;
+mod verify;
+
+use approvals_core::{Code, Vote};
+
+use crate::answer::{Answer, Printer};
+use crate::args::{Cli, Command, Export, Policy};
+use crate::failure::Failure;
+
+/// Runs what was typed.
+pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
+    match &cli.command {
+        Command::Init { origin } => init::run(cli, origin.as_deref()),
+        Command::List(list) => wait(list::run(cli, list)),
+        Command::Show(one) => wait(show::run(cli, one)),
+        Command::Approve(approve) => {
+            let wish = decide::Wish {
+                vote: Vote::Approve,
+                id: &approve.one.id,
+                reason: approve.reason.as_deref(),
+                signer: &approve.signer,
+            };
+            wait(decide::run(cli, printer, wish))
+        }
+        Command::Deny(deny) => {
+            let wish = decide::Wish {
+                vote: Vote::Deny,
+                id: &deny.one.id,
+                reason: Some(&deny.reason),
+                signer: &deny.signer,
+            };
+            wait(decide::run(cli, printer, wish))
+        }
+        Command::Cancel(one) => wait(cancel::run(cli, one)),
+        Command::Verify(options) => verify::run(cli, options),
+        Command::Export(Export::Jsonl { from }) => export::run(cli, *from),
+        Command::Policy(Policy::Check(check)) => policy::run(cli, check),
+    }
+}
+
+/// Runs what talks to a gate. The gate writes on a thread of its own; here nothing runs beside it.
+fn wait(work: impl Future<Output = Result<Answer, Failure>>) -> Result<Answer, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        let message = format!("cannot start ({error}); check the limits of this process");
+        Failure::new(Code::StoreUnavailable, message)
+    })?;
+    runtime.block_on(work)
+}

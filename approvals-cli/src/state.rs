@@ -1,0 +1,65 @@
+//! The state directory, as commands open it.
+
+use std::path::Path;
+
+use approvals_core::Gate;
+use approvals_store::home::{Home, Paths};
+
+use crate::args::{Cli, DEFAULT_STATE};
+use crate::failure::Failure;
+
+/// A home and the gate on it.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) home: Home,
+    pub(crate) gate: Gate,
+}
+
+/// Opens the state directory for writing; refuses a log whose end does not verify.
+pub(crate) async fn open(cli: &Cli) -> Result<State, Failure> {
+    let home = Home::open(&cli.state)?;
+    let gate = home.gate()?.open().await?;
+    Ok(State { home, gate })
+}
+
+/// Where the files are, whether or not they are there.
+pub(crate) fn paths(cli: &Cli) -> Paths {
+    Paths::of(&cli.state)
+}
+
+/// The command line that does something on the same state directory.
+pub(crate) fn command(cli: &Cli, words: &str) -> String {
+    if cli.state == Path::new(DEFAULT_STATE) {
+        format!("approvals {words}")
+    } else {
+        format!("approvals --state {} {words}", quoted(&cli.state))
+    }
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_can_be_pasted_into_a_shell() {
+        for (path, expected) in [
+            ("/var/lib/approvals", "/var/lib/approvals"),
+            ("my state", "'my state'"),
+            ("it's", r"'it'\''s'"),
+            ("$(id)", "'$(id)'"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), expected);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Promises about the outbox: who hears of what, and who is trying already.
+
+use std::time::Duration;
+
+use crate::ports::{Batch, Due, Store};
+
+use super::log::{Log, at, request};
+
+pub(super) const LEASE: Duration = Duration::from_secs(60);
+
+pub(super) fn outbox<S: Store>(mut log: Log<S>) {
+    // Before anybody listens, a change is told to nobody, then or later.
+    tell(&mut log, 1, |_| {});
+    tell(&mut log, 2, |batch| {
+        batch.channels = vec!["slack".to_owned()]
+    });
+    tell(&mut log, 3, |batch| {
+        batch.channels = vec!["slack".to_owned(), "web".to_owned()]
+    });
+    due(
+        &mut log,
+        &["slack", "web", "mail"],
+        100,
+        &[(1, 2, "slack", 0), (2, 3, "slack", 0), (2, 3, "web", 0)],
+    );
+    due(&mut log, &["slack", "web"], 159, &[]);
+    due(&mut log, &["web"], 160, &[(2, 3, "web", 1)]);
+    let mut batch = log.batch(&[]);
+    batch.delivered = vec![
+        (2, "slack".to_owned()),
+        (9, "slack".to_owned()),
+        (1, "web".to_owned()),
+    ];
+    log.commit(&batch);
+    due(&mut log, &["slack", "web"], 161, &[(1, 2, "slack", 1)]);
+    due(
+        &mut log,
+        &["slack", "web"],
+        221,
+        &[(1, 2, "slack", 2), (2, 3, "web", 2)],
+    );
+    // A notice that is told and delivered in one step is done.
+    tell(&mut log, 4, |batch| {
+        batch.delivered = vec![(3, "slack".to_owned())]
+    });
+    due(&mut log, &["slack"], 222, &[]);
+    due(&mut log, &["web"], 222, &[(3, 4, "web", 0)]);
+    due(&mut log, &[], 900, &[]);
+}
+
+/// One more record, with a notice.
+pub(super) fn tell<S: Store>(log: &mut Log<S>, number: u8, more: impl FnOnce(&mut Batch)) {
+    let mut batch = log.batch(&[(b"changed", Some(request(number)))]);
+    batch.notices = vec![(log.size(), request(number))];
+    more(&mut batch);
+    log.commit(&batch);
+}
+
+fn due<S: Store>(log: &mut Log<S>, channels: &[&str], second: u64, want: &[(u64, u8, &str, u32)]) {
+    let channels: Vec<String> = channels
+        .iter()
+        .map(|channel| (*channel).to_owned())
+        .collect();
+    let want: Vec<Due> = want
+        .iter()
+        .map(|(seq, number, channel, attempts)| {
+            Due::new(*seq, request(*number), (*channel).to_owned(), *attempts)
+        })
+        .collect();
+    let take = |store: &mut S| {
+        store.take_due(&channels, at(second), LEASE).map(|mut due| {
+            due.sort_by(|a, b| (a.seq, &a.channel).cmp(&(b.seq, &b.channel)));
+            due
+        })
+    };
+    log.expect(&format!("`take_due` at second {second}"), take, &want);
+}

@@ -1,0 +1,236 @@
+//! Promises about requests: rows, keys, deadlines, disclosures, counters.
+
+use crate::canonical::Value;
+use crate::digest::Salt;
+use crate::ports::{Filter, RequestRow, Store};
+use crate::request::{IdempotencyKey, Status};
+use crate::sealed::Disclosure;
+
+use super::log::{Log, at, boot, fields, request, row};
+
+const EVERY: [Status; 6] = [
+    Status::Pending,
+    Status::Approved,
+    Status::Denied,
+    Status::Expired,
+    Status::Cancelled,
+    Status::Failed,
+];
+
+pub(super) fn rows_are_replaced<S: Store>(mut log: Log<S>) {
+    let mut changing = row(1);
+    changing.key = Some(IdempotencyKey::from_bytes([9; 32]));
+    for (place, status) in EVERY.into_iter().enumerate() {
+        changing.status = status;
+        changing.deadline = (place % 2 == 0).then(|| at(500));
+        changing.running = (place % 3 == 0).then(|| boot(7));
+        changing.last_seq = log.size();
+        log.put(std::slice::from_ref(&changing));
+        let want = vec![fields(&changing)];
+        log.expect(
+            "`requests`",
+            |store| {
+                store
+                    .requests(&Filter::all())
+                    .map(|rows| rows.iter().map(fields).collect())
+            },
+            &want,
+        );
+    }
+    // Two states of two requests in one batch.
+    let mut batch = log.batch(&[(b"a", Some(request(1))), (b"b", Some(request(2)))]);
+    batch.requests = vec![changing.clone(), row(2)];
+    log.commit(&batch);
+    let want = vec![fields(&row(2)), fields(&changing)];
+    log.expect(
+        "`requests`",
+        |store| {
+            store
+                .requests(&Filter::all())
+                .map(|rows| rows.iter().map(fields).collect())
+        },
+        &want,
+    );
+}
+
+pub(super) fn listings<S: Store>(mut log: Log<S>) {
+    for (number, status) in (1..).zip(EVERY.into_iter().chain(EVERY)) {
+        log.put(&[RequestRow {
+            status,
+            ..row(number)
+        }]);
+    }
+    // A change of an old request does not make it a new one.
+    log.put(&[RequestRow {
+        status: Status::Pending,
+        ..row(2)
+    }]);
+    let ids = |rows: Vec<RequestRow>| rows.iter().map(|row| row.id).collect::<Vec<_>>();
+    for (status, limit, want) in [
+        (None, 4, vec![12, 11, 10, 9]),
+        (None, 0, vec![]),
+        (Some(Status::Pending), 200, vec![7, 2, 1]),
+        (Some(Status::Pending), 2, vec![7, 2]),
+        (Some(Status::Approved), 200, vec![8]),
+        (Some(Status::Failed), 200, vec![12, 6]),
+    ] {
+        let filter = Filter { status, limit };
+        let want: Vec<_> = want.into_iter().map(request).collect();
+        log.expect(
+            &format!("`requests` by {filter:?}"),
+            |store| store.requests(&filter).map(ids),
+            &want,
+        );
+    }
+}
+
+pub(super) fn a_key_finds_the_newest<S: Store>(mut log: Log<S>) {
+    let (key, other) = (
+        IdempotencyKey::from_bytes([1; 32]),
+        IdempotencyKey::from_bytes([2; 32]),
+    );
+    let keyed = |number, key| RequestRow {
+        key: Some(key),
+        ..row(number)
+    };
+    log.put(&[keyed(1, key)]);
+    log.expect("`by_key`", |store| store.by_key(&key), &Some(request(1)));
+    log.put(&[keyed(2, key), keyed(3, other)]);
+    log.expect("`by_key`", |store| store.by_key(&key), &Some(request(2)));
+    // A late word on the older request does not bring it back.
+    log.put(&[RequestRow {
+        status: Status::Expired,
+        ..keyed(1, key)
+    }]);
+    log.expect(
+        "`by_key` after a change of the older request",
+        |store| store.by_key(&key),
+        &Some(request(2)),
+    );
+    let begun = log.store.begin();
+    log.ok("`begin`", begun);
+    log.expect(
+        "`by_key` in a transaction",
+        |store| store.by_key(&other),
+        &Some(request(3)),
+    );
+    log.store.rollback();
+}
+
+pub(super) fn overdue_and_running<S: Store>(mut log: Log<S>) {
+    let due = |number, second| RequestRow {
+        deadline: Some(at(second)),
+        ..row(number)
+    };
+    log.put(&[due(1, 300), due(2, 100), due(3, 200), row(4)]);
+    for (second, limit, want) in [
+        (99, 10, vec![]),
+        (100, 10, vec![2]),
+        (250, 10, vec![2, 3]),
+        (900, 2, vec![2, 3]),
+        (900, 10, vec![2, 3, 1]),
+    ] {
+        let want: Vec<_> = want.into_iter().map(request).collect();
+        log.expect(
+            &format!("`overdue` at second {second}"),
+            |store| store.overdue(at(second), limit),
+            &want,
+        );
+    }
+    log.put(&[
+        RequestRow {
+            running: Some(boot(5)),
+            ..row(2)
+        },
+        due(3, 950),
+    ]);
+    log.expect(
+        "`overdue`",
+        |store| store.overdue(at(900), 10),
+        &vec![request(1)],
+    );
+    log.expect(
+        "`running`",
+        |store| store.running(),
+        &vec![(request(2), boot(5))],
+    );
+    log.put(&[row(2)]);
+    log.expect("`running`", |store| store.running(), &Vec::new());
+}
+
+pub(super) fn disclosures<S: Store>(mut log: Log<S>) {
+    let opens = |number: u8, text: &str| {
+        let value = Value::Text(text.to_owned());
+        Disclosure::from_text(crate::digest::disclosure(
+            Salt::from_bytes([number; 16]),
+            "args.table",
+            &value,
+        ))
+    };
+    let (one, two, late) = (
+        opens(1, "users"),
+        opens(2, "a \u{202e}\0 text"),
+        opens(3, ""),
+    );
+    let mut batch = log.batch(&[(b"a", Some(request(1)))]);
+    batch.disclosures = vec![(request(1), one.clone()), (request(2), two.clone())];
+    log.commit(&batch);
+    let mut batch = log.batch(&[(b"b", Some(request(1)))]);
+    batch.disclosures = vec![(request(1), late.clone())];
+    log.commit(&batch);
+    log.expect(
+        "`disclosures`",
+        |store| store.disclosures(request(1)),
+        &vec![one, late],
+    );
+    log.expect(
+        "`disclosures`",
+        |store| store.disclosures(request(2)),
+        &vec![two],
+    );
+    log.expect(
+        "`disclosures`",
+        |store| store.disclosures(request(3)),
+        &Vec::new(),
+    );
+}
+
+pub(super) fn counters<S: Store>(mut log: Log<S>) {
+    let raise = |log: &mut Log<S>, counted: &[(&str, u64)]| {
+        let mut batch = log.batch(&[(b"counted", None)]);
+        batch.counted = counted
+            .iter()
+            .map(|(counter, second)| ((*counter).to_owned(), at(*second)))
+            .collect();
+        log.commit(&batch);
+    };
+    raise(&mut log, &[("a", 10), ("b", 10)]);
+    raise(&mut log, &[("a", 20), ("a", 20)]);
+    raise(&mut log, &[("a", 30), ("a/b", 30)]);
+    for (counter, since, want) in [
+        ("a", 0, 4),
+        ("a", 9, 4),
+        ("a", 10, 3),
+        ("a", 19, 3),
+        ("a", 20, 1),
+        ("a", 30, 0),
+        ("b", 0, 1),
+        ("a/b", 0, 1),
+        ("c", 0, 0),
+        ("A", 0, 0),
+    ] {
+        log.expect(
+            &format!("`count` of `{counter}` after second {since}"),
+            |store| store.count(counter, at(since)),
+            &want,
+        );
+    }
+    let begun = log.store.begin();
+    log.ok("`begin`", begun);
+    log.expect(
+        "`count` in a transaction",
+        |store| store.count("a", at(10)),
+        &3,
+    );
+    log.store.rollback();
+}

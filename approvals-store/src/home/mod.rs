@@ -1,0 +1,262 @@
+//! A home: one directory with everything that a gate needs.
+//!
+//! | file | what it is | who may write it |
+//! |---|---|---|
+//! | `approvals.db` | the ledger | the processes that ask and decide |
+//! | `ledger.key` | the private key that signs the ledger | nobody, ever again |
+//! | `log.vkey` | its public half under the log's name: what auditors pin | nobody |
+//! | `policy.toml` | what each action takes | its owner |
+//! | `people.toml` | who is who, and in which group | its owner |
+//!
+//! Trusted: who can write the directory decides what may run, and who can read it can sign a
+//! false history. Give it to the user who runs the gate and to nobody else.
+
+mod files;
+mod starter;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use approvals_core::gate::{Builder, Gate, LocalSigner};
+use approvals_core::ledger::{KeyError, LedgerKey, Origin, VerifierKey};
+use approvals_core::ports::{Directory, StoreError};
+use approvals_core::{ApprovalError, Code, People, Policy, inventory};
+
+pub use starter::Starter;
+
+use crate::sqlite::SqliteStore;
+
+/// A gate's builder with its four decisions made: only options are left.
+pub type HomeBuilder = Builder<Policy, Arc<dyn Directory>, SqliteStore, LocalSigner>;
+
+/// A directory with a ledger, the key that signs it, a policy and people; all of it loaded.
+///
+/// # Examples
+/// ```
+/// use approvals_store::home::{Home, Starter};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let scratch = tempfile::tempdir()?;
+/// # let dir = scratch.path().join("approvals");
+/// Home::create(&dir, Starter::new("example.com/approvals".parse()?))?;
+///
+/// let home = Home::open(&dir)?;
+/// let gate = home.gate()?.environment("prod").open().await?;
+/// assert_eq!(gate.policy().digest(), home.policy().digest());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Home {
+    paths: Paths,
+    vkey: VerifierKey,
+    policy: Policy,
+    people: People,
+}
+
+impl Home {
+    /// Makes a new home, with a new key and an empty ledger.
+    ///
+    /// The directory is made when it is not there. No file is ever overwritten.
+    ///
+    /// # Errors
+    /// - `Misuse` when one of the files is there already; nothing is changed;
+    /// - `PolicyInvalid` when a text of the starter cannot be loaded; nothing is written;
+    /// - `StoreUnavailable`, `AuditUnavailable` when a file cannot be made.
+    pub fn create(directory: impl AsRef<Path>, starter: Starter) -> Result<Self, ApprovalError> {
+        let paths = Paths::of(directory.as_ref());
+        starter.write(&paths)?;
+        Self::open(directory)
+    }
+
+    /// Loads a home. Nothing is assumed: what is missing or open to others is refused.
+    ///
+    /// # Errors
+    /// - `StoreUnavailable` when there is no such directory;
+    /// - `PolicyInvalid` when the policy or the people file is missing, cannot be loaded, or can
+    ///   be written by others than its owner, and likewise the directory they lie in;
+    /// - `AuditUnavailable` when the public key is missing or is none.
+    pub fn open(directory: impl AsRef<Path>) -> Result<Self, ApprovalError> {
+        let paths = Paths::of(directory.as_ref());
+        if !paths.directory().is_dir() {
+            let message = format!(
+                "there is no approvals home at `{}`; name another directory, or make one with `approvals init`",
+                paths.directory().display()
+            );
+            return Err(ApprovalError::new(Code::StoreUnavailable, message));
+        }
+        let people = People::parse(&files::read_guarded(&paths.people(), "people file")?)?;
+        let text = files::read_guarded(&paths.policy(), "policy")?;
+        let policy = Policy::parse(&text, &people.groups(), &inventory())?;
+        let vkey = read_vkey(&paths.vkey())?;
+        Ok(Self {
+            paths,
+            vkey,
+            policy,
+            people,
+        })
+    }
+
+    /// A gate's builder for this home: add options and channels, and open it.
+    ///
+    /// # Errors
+    /// As [`Home::key`] and [`Home::store`].
+    pub fn gate(&self) -> Result<HomeBuilder, ApprovalError> {
+        let key = self.key()?;
+        let builder = Gate::builder()
+            .policy(self.policy.clone())
+            .people(self.people.clone())
+            .store(self.store()?)
+            .ledger_key(key, self.origin());
+        Ok(builder)
+    }
+
+    /// Opens the ledger, which must be there: a lost ledger is not mistaken for a new one.
+    ///
+    /// # Errors
+    /// `StoreUnavailable` when it is missing or cannot be opened, `AuditTampered` when it is
+    /// damaged; it is then left as it is.
+    pub fn store(&self) -> Result<SqliteStore, ApprovalError> {
+        SqliteStore::open_existing(self.paths.database()).map_err(store_error)
+    }
+
+    /// Reads the private key of the ledger.
+    ///
+    /// # Errors
+    /// `AuditUnavailable` when it is missing, open to others or no key, or when it is not the one
+    /// whose public half is in `log.vkey`.
+    pub fn key(&self) -> Result<LedgerKey, ApprovalError> {
+        let key = LedgerKey::read_file(self.paths.key()).map_err(|error| damaged_key(&error))?;
+        if key.vkey(self.origin()) == self.vkey {
+            return Ok(key);
+        }
+        let message = format!(
+            "`{}` is not the private half of `{}`; restore both from one backup",
+            self.paths.key().display(),
+            self.paths.vkey().display()
+        );
+        Err(ApprovalError::new(Code::AuditUnavailable, message))
+    }
+
+    /// The public key of the ledger under the log's name: what auditors pin.
+    #[must_use]
+    pub fn vkey(&self) -> &VerifierKey {
+        &self.vkey
+    }
+
+    /// The name of the log.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        self.vkey.name()
+    }
+
+    /// What each action takes, as it was when the home was loaded.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Who is who, as it was when the home was loaded.
+    #[must_use]
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.paths.directory()
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+}
+
+/// Where the files of a home are; whether they exist is another question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths(PathBuf);
+
+impl Paths {
+    /// Those of a home in this directory.
+    #[must_use]
+    pub fn of(directory: &Path) -> Self {
+        Self(directory.to_owned())
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.0
+    }
+
+    /// The ledger.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.0.join("approvals.db")
+    }
+
+    /// The private key that signs the ledger.
+    #[must_use]
+    pub fn key(&self) -> PathBuf {
+        self.0.join("ledger.key")
+    }
+
+    /// Its public half.
+    #[must_use]
+    pub fn vkey(&self) -> PathBuf {
+        self.0.join("log.vkey")
+    }
+
+    /// What each action takes.
+    #[must_use]
+    pub fn policy(&self) -> PathBuf {
+        self.0.join("policy.toml")
+    }
+
+    /// Who is who.
+    #[must_use]
+    pub fn people(&self) -> PathBuf {
+        self.0.join("people.toml")
+    }
+
+    fn all(&self) -> [PathBuf; 5] {
+        [
+            self.database(),
+            self.key(),
+            self.vkey(),
+            self.policy(),
+            self.people(),
+        ]
+    }
+}
+
+fn read_vkey(path: &Path) -> Result<VerifierKey, ApprovalError> {
+    let refuse = |why: &dyn std::fmt::Display| {
+        let message = format!(
+            "`{}` does not hold the public key of the ledger ({why}); restore it from a backup",
+            path.display()
+        );
+        ApprovalError::new(Code::AuditUnavailable, message)
+    };
+    let text = fs::read_to_string(path).map_err(|error| refuse(&error))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    line.parse().map_err(|error| refuse(&error))
+}
+
+fn damaged_key(error: &KeyError) -> ApprovalError {
+    ApprovalError::new(Code::AuditUnavailable, error.to_string())
+}
+
+fn store_error(error: StoreError) -> ApprovalError {
+    let code = if error.is_fatal() {
+        Code::AuditTampered
+    } else {
+        Code::StoreUnavailable
+    };
+    ApprovalError::new(code, error.to_string())
+}

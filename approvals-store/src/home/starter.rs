@@ -1,0 +1,109 @@
+//! What a new home starts with.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use approvals_core::ledger::{LedgerKey, Origin};
+use approvals_core::{ApprovalError, Code, People, Policy, inventory};
+
+use super::{Paths, damaged_key, files, store_error};
+use crate::sqlite::SqliteStore;
+
+/// What a new home starts with: the name of its log, a policy, and people.
+///
+/// # Examples
+/// ```
+/// use approvals_store::home::{Home, Starter};
+///
+/// # let scratch = tempfile::tempdir()?;
+/// # let dir = scratch.path().join("approvals");
+/// let people = r#"
+///     version = 1
+///     [[person]]
+///     id = "u_dana"
+///     groups = ["approvers"]
+/// "#;
+/// Home::create(&dir, Starter::new("example.com/approvals".parse()?).people(people))?;
+/// assert!(Home::create(&dir, Starter::new("example.com/approvals".parse()?)).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "it is written by `Home::create`"]
+pub struct Starter {
+    origin: Origin,
+    policy: String,
+    people: String,
+}
+
+impl Starter {
+    /// A log of this name, one approval of the group `approvers` for every action, and a person
+    /// in it who has no account yet.
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            policy: include_str!("starter_policy.toml").to_owned(),
+            people: include_str!("starter_people.toml").to_owned(),
+        }
+    }
+
+    /// Another policy.
+    pub fn policy(mut self, text: impl Into<String>) -> Self {
+        self.policy = text.into();
+        self
+    }
+
+    /// Other people.
+    pub fn people(mut self, text: impl Into<String>) -> Self {
+        self.people = text.into();
+        self
+    }
+
+    /// Writes the files of a new home, or none.
+    pub(super) fn write(&self, paths: &Paths) -> Result<(), ApprovalError> {
+        // A text that could not be loaded is refused before anything is there.
+        let people = People::parse(&self.people)?;
+        Policy::parse(&self.policy, &people.groups(), &inventory())?;
+        files::make_directory(paths.directory())?;
+        if let Some(path) = paths
+            .all()
+            .into_iter()
+            .find(|path| path.symlink_metadata().is_ok())
+        {
+            return Err(exists(&path));
+        }
+        let mut made = Vec::new();
+        let written = self.write_each(paths, &mut made);
+        if written.is_err() {
+            for path in made {
+                // Nothing was recorded or signed with it; what stays is named at the next try.
+                let _ = fs::remove_file(path);
+            }
+        }
+        written
+    }
+
+    fn write_each(&self, paths: &Paths, made: &mut Vec<PathBuf>) -> Result<(), ApprovalError> {
+        let key = LedgerKey::create_file(paths.key()).map_err(|error| damaged_key(&error))?;
+        made.push(paths.key());
+        let vkey = format!("{}\n", key.vkey(&self.origin));
+        for (path, text) in [
+            (paths.vkey(), &vkey),
+            (paths.people(), &self.people),
+            (paths.policy(), &self.policy),
+        ] {
+            files::create(&path, text)?;
+            made.push(path);
+        }
+        made.push(paths.database());
+        SqliteStore::open(paths.database()).map_err(store_error)?;
+        Ok(())
+    }
+}
+
+fn exists(path: &Path) -> ApprovalError {
+    let message = format!(
+        "`{}` is there already and is left as it is; open this home, or make a new one in an empty directory",
+        path.display()
+    );
+    ApprovalError::new(Code::Misuse, message)
+}

@@ -1,0 +1,22 @@
+//! What a guard costs, and what a durable approval costs, beside raw floors of the same run.
+//!
+//! `cargo xtask bench [overhead|durable]`: ratios are the result; absolute figures belong to the
+//! machine. Nothing here passes or fails a test, but for G6, which is a promise and not a speed.
+
+mod durable;
+mod floor;
+mod overhead;
+mod table;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let wants = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
+    let mut table = table::Table::new();
+    if wants("overhead") {
+        overhead::measure(&mut table);
+    }
+    if wants("durable") {
+        durable::measure(&mut table);
+    }
+    table.print();
+}

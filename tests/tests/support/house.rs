@@ -1,0 +1,192 @@
+//! A house to attack: policy, people, store and clock of the test's choice, opened as often as
+//! the test likes. Opening it again is a restart; opening it twice is a second process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use approvals_core::clock::{Clock, Timestamp};
+use approvals_core::ledger::{LedgerKey, Origin, VerifierKey};
+use approvals_core::ports::{
+    Delivery, Directory, DirectoryError, Notice, Notifier, NotifyError,
+};
+use approvals_core::testing::TokioClock;
+use approvals_core::{ApprovalError, Gate, IdentityKey, PersonId, Policy, Standing};
+use async_trait::async_trait;
+
+use super::disk::Disk;
+use super::people::{Channel, Crew};
+
+/// Everything a gate is made of, kept so that it can be made again.
+#[derive(Debug, Clone)]
+pub struct House {
+    /// What outlives its gates.
+    pub disk: Disk,
+    policy: String,
+    people: Arc<dyn Directory>,
+    clock: Arc<dyn Clock>,
+    channels: Vec<Arc<dyn Notifier>>,
+    environment: Option<&'static str>,
+    full_binding: bool,
+    patience: Duration,
+}
+
+impl House {
+    /// One person of ops approves; 15 minutes to decide, 15 minutes to use it.
+    pub fn new() -> Self {
+        Self {
+            disk: Disk::new(),
+            policy: policy(1, ""),
+            people: Arc::new(Crew::new()),
+            clock: Arc::new(TokioClock::default()),
+            channels: Vec::new(),
+            environment: None,
+            full_binding: false,
+            patience: Duration::from_secs(10),
+        }
+    }
+
+    /// The same house under another policy text.
+    pub fn policy(mut self, text: impl Into<String>) -> Self {
+        self.policy = text.into();
+        self
+    }
+
+    /// The same house under the usual policy and these rules.
+    pub fn rules(self, rules: &str) -> Self {
+        self.policy(policy(1, rules))
+    }
+
+    /// The same house with other people.
+    pub fn people(mut self, people: impl Directory + 'static) -> Self {
+        self.people = Arc::new(people);
+        self
+    }
+
+    /// The same house by another clock.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The clock it goes by.
+    pub fn time(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
+    }
+
+    /// The same house on another disk.
+    pub fn disk(mut self, disk: &Disk) -> Self {
+        self.disk = disk.clone();
+        self
+    }
+
+    /// The same house with one more channel.
+    pub fn channel(mut self, channel: impl Notifier + 'static) -> Self {
+        self.channels.push(Arc::new(channel));
+        self
+    }
+
+    /// The same house in this environment.
+    pub fn environment(mut self, name: &'static str) -> Self {
+        self.environment = Some(name);
+        self
+    }
+
+    /// The same house, in which nothing may be left uncovered.
+    pub fn full_binding(mut self) -> Self {
+        self.full_binding = true;
+        self
+    }
+
+    /// The same house, which waits this long for its disk.
+    pub fn patience(mut self, at_most: Duration) -> Self {
+        self.patience = at_most;
+        self
+    }
+
+    /// What verifies its log.
+    pub fn key(&self) -> VerifierKey {
+        ledger_key().vkey(&origin())
+    }
+
+    /// Opens it.
+    pub async fn try_open(&self) -> Result<Gate, ApprovalError> {
+        let policy = Policy::parse(&self.policy, &Crew::groups().into(), &[])?;
+        let mut builder = Gate::builder()
+            .policy(policy)
+            .people(Shared(Arc::clone(&self.people)))
+            .store(self.disk.clone())
+            .ledger_key(ledger_key(), &origin())
+            .clock(Shared(Arc::clone(&self.clock)))
+            .store_patience(self.patience);
+        for channel in &self.channels {
+            builder = builder.notifier(Shared(Arc::clone(channel)));
+        }
+        if let Some(name) = self.environment {
+            builder = builder.environment(name);
+        }
+        if self.full_binding {
+            builder = builder.full_binding();
+        }
+        builder.open().await
+    }
+
+    /// Opens it; it opens.
+    pub async fn open(&self) -> Gate {
+        self.try_open().await.expect("the house opens")
+    }
+
+    /// Opens it with a channel behind which these people approve everything.
+    pub async fn approving(self, voters: &'static [&'static str]) -> (Gate, Channel) {
+        let channel = Channel::of(voters);
+        let gate = self.channel(channel.clone()).open().await;
+        channel.serve(&gate);
+        (gate, channel)
+    }
+}
+
+/// The usual policy text: one person of ops, 15 minutes and 15 minutes, and these rules.
+pub fn policy(version: u32, rules: &str) -> String {
+    format!(
+        "version = {version}\ndefault = {{ require = [{{ group = \"ops\", n = 1 }}], ttl = \"15m\", use_within = \"15m\" }}\n{rules}\n"
+    )
+}
+
+fn ledger_key() -> LedgerKey {
+    LedgerKey::from_seed(&[7; 32]).expect("a key")
+}
+
+fn origin() -> Origin {
+    "test.invalid/house".parse().expect("a name")
+}
+
+/// A port that several gates share.
+#[derive(Debug)]
+struct Shared<P: ?Sized>(Arc<P>);
+
+impl Clock for Shared<dyn Clock> {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+#[async_trait]
+impl Directory for Shared<dyn Directory> {
+    async fn resolve(&self, identity: &IdentityKey) -> Result<Option<PersonId>, DirectoryError> {
+        self.0.resolve(identity).await
+    }
+
+    async fn standing(&self, person: &PersonId) -> Result<Option<Standing>, DirectoryError> {
+        self.0.standing(person).await
+    }
+}
+
+#[async_trait]
+impl Notifier for Shared<dyn Notifier> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError> {
+        self.0.notify(notice).await
+    }
+}
