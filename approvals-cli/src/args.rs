@@ -189,9 +189,8 @@ pub(crate) struct Check {
 }
 
 fn status(text: &str) -> Result<Status, String> {
-    Status::parse(text).ok_or_else(|| {
-        "use pending, approved, denied, expired, cancelled or failed".to_owned()
-    })
+    Status::parse(text)
+        .ok_or_else(|| "use pending, approved, denied, expired, cancelled or failed".to_owned())
 }
 
 #[cfg(test)]
@@ -204,7 +203,7 @@ mod tests {
     fn the_definition_holds_together_and_every_command_has_an_example() {
         let mut cli = Cli::command();
         cli.build();
-        cli.debug_assert();
+        cli.clone().debug_assert();
         for command in cli.get_subcommands().filter(|c| c.get_name() != "help") {
             let has = |c: &clap::Command| {
                 let after = c.get_after_help().map(ToString::to_string);

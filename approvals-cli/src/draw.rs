@@ -10,7 +10,7 @@ use approvals_core::ledger::{AuditRecord, Entry};
 use approvals_core::lifecycle::Event;
 use approvals_core::request::Progress;
 use approvals_core::text::minute;
-use approvals_core::{Card, RequestId, Timestamp, Untrusted};
+use approvals_core::{Card, PersonId, Timestamp, Untrusted};
 use serde_json::{Value, json};
 
 /// A card with its request and status on top.
@@ -75,11 +75,16 @@ pub(crate) fn card_json(card: &Card) -> Value {
     })
 }
 
-/// `1 of 2 of oncall`, group by group.
+/// `1 of 2 of oncall`, group by group: what there is.
 pub(crate) fn progress_text(progress: &[Progress]) -> String {
     let row = |row: &Progress| format!("{} of {} of {}", row.have.len(), row.need, row.group);
-    let rows: Vec<String> = progress.iter().map(row).collect();
-    rows.join(", ")
+    progress.iter().map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// `2 of oncall (has 1)`, group by group: what it takes.
+pub(crate) fn needs_text(progress: &[Progress]) -> String {
+    let row = |row: &Progress| format!("{} of {} (has {})", row.need, row.group, row.have.len());
+    progress.iter().map(row).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn progress_json(progress: &[Progress]) -> Value {
@@ -92,7 +97,12 @@ pub(crate) fn history_text(records: &[AuditRecord]) -> String {
     let mut text = String::new();
     for record in records {
         let kind = Untrusted::new(record.kind()).to_string();
-        let line = format!("  #{:<6} {}  {kind:<22} {}", record.seq, minute(record.at), detail(&record.entry));
+        let line = format!(
+            "  #{:<6} {}  {kind:<22} {}",
+            record.seq,
+            minute(record.at),
+            detail(&record.entry)
+        );
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
@@ -114,32 +124,49 @@ fn detail(entry: &Entry) -> String {
     };
     match event {
         Event::Created(created) => format!("by {}", created.action.agent),
-        Event::Reviewed(review) => format!("{} by {} ({})", review.vote.as_str(), review.person, review.assurance),
+        Event::Reviewed(review) => {
+            let vote = review.vote.as_str();
+            format!("{vote} by {} ({})", review.person, review.assurance)
+        }
         Event::ReviewRefused(refused) => {
-            let who = refused.person.as_ref().map_or_else(|| Untrusted::new(&refused.identity).to_string(), ToString::to_string);
+            let person = refused.person.as_ref().map(ToString::to_string);
+            let who = person.unwrap_or_else(|| plain(&refused.identity));
             format!("{} by {who}: {}", refused.vote.as_str(), refused.code)
         }
         Event::Approved(approved) | Event::AutoApproved(approved) => {
-            let people: Vec<_> = approved.by.iter().map(ToString::to_string).collect();
-            let by = if people.is_empty() { "a rule".to_owned() } else { people.join(", ") };
-            format!("by {by}, until {} UTC", minute(approved.until))
+            let until = minute(approved.until);
+            format!("by {}, until {until} UTC", people(&approved.by))
         }
-        Event::Denied(denied) => {
-            let by = denied.by.as_ref().map_or_else(|| "a rule".to_owned(), ToString::to_string);
-            format!("by {by}")
-        }
+        Event::Denied(denied) => format!("by {}", people(denied.by.as_slice())),
         Event::PermitRefused(refused) => refused.code.to_string(),
         Event::Finished(finished) => {
-            let took = finished.duration_us.map(|us| format!("after {:?}", Duration::from_micros(us)));
-            let code = finished.code.as_ref().map(|code| Untrusted::new(code).to_string());
-            took.into_iter().chain(code).collect::<Vec<_>>().join(", ")
+            let took = finished.duration_us.map(Duration::from_micros);
+            let took = took.map(|took| format!("after {took:?}"));
+            joined([took, finished.code.as_deref().map(plain)], ", ")
         }
         Event::Notice(notice) => {
-            let more = notice.place.as_ref().or(notice.error.as_ref()).map(|text| Untrusted::new(text).to_string());
-            [Some(Untrusted::new(&notice.channel).to_string()), more].into_iter().flatten().collect::<Vec<_>>().join(": ")
+            let more = notice.place.as_deref().or(notice.error.as_deref());
+            joined([Some(plain(&notice.channel)), more.map(plain)], ": ")
         }
         _ => String::new(),
     }
+}
+
+fn people(people: &[PersonId]) -> String {
+    let names: Vec<String> = people.iter().map(ToString::to_string).collect();
+    if names.is_empty() {
+        "a rule".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+fn joined(parts: [Option<String>; 2], by: &str) -> String {
+    parts.into_iter().flatten().collect::<Vec<_>>().join(by)
+}
+
+fn plain(text: &str) -> String {
+    Untrusted::new(text).to_string()
 }
 
 /// A duration in at most two units.
@@ -156,27 +183,34 @@ pub(crate) fn span(duration: Duration) -> String {
 
 /// How long until then; nothing when it is over.
 pub(crate) fn left(until: Timestamp, now: Timestamp) -> String {
-    if until <= now { "-".to_owned() } else { span(until.since(now)) }
+    if until <= now {
+        "-".to_owned()
+    } else {
+        span(until.since(now))
+    }
 }
 
 /// Columns as wide as they must be.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         let line = cells.collect::<Vec<_>>().join("  ");
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
-}
-
-/// The ids alone, for messages.
-pub(crate) fn ids(requests: &[RequestId]) -> String {
-    let ids: Vec<String> = requests.iter().map(ToString::to_string).collect();
-    ids.join(", ")
 }
 
 #[cfg(test)]
@@ -204,6 +238,9 @@ mod tests {
     #[test]
     fn tables_line_up_without_trailing_space() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        assert_eq!(table(&[row(["a", "b"]), row(["long", ""])]), "a     b\nlong\n");
+        assert_eq!(
+            table(&[row(["a", "b"]), row(["long", ""])]),
+            "a     b\nlong\n"
+        );
     }
 }

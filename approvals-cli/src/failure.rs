@@ -85,7 +85,13 @@ impl From<ApprovalError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::new(Code::StoreUnavailable, error.to_string())
+        // What is fatal for a writer is damage for a reader.
+        let code = if error.is_fatal() {
+            Code::AuditTampered
+        } else {
+            Code::StoreUnavailable
+        };
+        Self::new(code, error.to_string())
     }
 }
 

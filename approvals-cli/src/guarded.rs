@@ -98,7 +98,15 @@ mod tests {
     use super::*;
 
     #[requires_approval(scope = "db.export", redact(token), skip(pool))]
-    async fn export(pool: u8, table: &str, rows: u64, ratio: f64, all: bool, ids: Vec<u8>, token: Option<u8>) -> Result<(), ApprovalError> {
+    async fn export(
+        pool: u8,
+        table: &str,
+        rows: u64,
+        ratio: f64,
+        all: bool,
+        ids: Vec<u8>,
+        token: Option<u8>,
+    ) -> Result<(), ApprovalError> {
         let _ = (pool, table, rows, ratio, all, ids, token);
         Ok(())
     }
@@ -108,8 +116,15 @@ mod tests {
         let _ = export;
         let read = read(&inventory_json()).unwrap();
         let describe = |all: &[&'static GuardedFn]| -> Vec<String> {
-            let params = |f: &GuardedFn| f.params.iter().map(|p| format!("{p:?}")).collect::<Vec<_>>();
-            all.iter().map(|f| format!("{} {} {:?}", f.scope, f.function, params(f))).collect()
+            let params = |f: &GuardedFn| {
+                f.params
+                    .iter()
+                    .map(|p| format!("{p:?}"))
+                    .collect::<Vec<_>>()
+            };
+            all.iter()
+                .map(|f| format!("{} {} {:?}", f.scope, f.function, params(f)))
+                .collect()
         };
         assert!(!read.is_empty());
         assert_eq!(describe(&read), describe(&inventory()));

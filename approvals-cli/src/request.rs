@@ -25,7 +25,9 @@ pub(crate) async fn find(gate: &Gate, text: &str) -> Result<RequestId, Failure> 
     filter.limit = MOST;
     let rows = gate.journal().read(move |reader| reader.requests(&filter));
     let ids = rows.await?.into_iter().map(|row| row.id);
-    let fits: Vec<RequestId> = ids.filter(|id| id.to_string().starts_with(&start)).collect();
+    let fits: Vec<RequestId> = ids
+        .filter(|id| id.to_string().starts_with(&start))
+        .collect();
     only(&fits, &start)
 }
 
@@ -63,7 +65,12 @@ mod tests {
     fn threat_31_a_prefix_names_one_request_or_none() {
         let ids = [[1; 16], [1; 16], [2; 16]].map(RequestId::from_bytes);
         assert_eq!(only(&ids[..1], "req_").unwrap(), ids[0]);
-        assert!(only(&[], "req_0a").unwrap_err().to_string().contains("NotFound"));
+        assert!(
+            only(&[], "req_0a")
+                .unwrap_err()
+                .to_string()
+                .contains("NotFound")
+        );
         let error = only(&ids[1..], "req_0").unwrap_err();
         assert_eq!(error.exit(), 2);
         for id in &ids[1..] {

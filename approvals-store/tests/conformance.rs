@@ -25,6 +25,9 @@ fn sqlite_keeps_every_promise_to_processes_that_share_it() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("approvals.db");
         scratch.borrow_mut().push(directory);
-        (SqliteStore::open(&path).unwrap(), SqliteStore::open(&path).unwrap())
+        (
+            SqliteStore::open(&path).unwrap(),
+            SqliteStore::open(&path).unwrap(),
+        )
     });
 }

@@ -40,7 +40,7 @@ fn every_form_runs_with_one_dependency() {
             "{line} is not in the inventory:\n{listed}"
         );
     }
-    assert_eq!(listed.lines().count(), 15, "{listed}");
+    assert_eq!(listed.lines().count(), 16, "{listed}");
 }
 
 #[test]

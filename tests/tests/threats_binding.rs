@@ -12,9 +12,7 @@ use approvals_core::canonical::{MAX_BYTES, parse};
 use approvals_core::lifecycle::Event;
 use approvals_core::testing::TestGate;
 use approvals_core::text::Warning;
-use approvals_core::{
-    Agent, ApprovalError, Code, Gate, Status, Vote, requires_approval,
-};
+use approvals_core::{Agent, ApprovalError, Code, Gate, Status, Vote, requires_approval};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
@@ -414,7 +412,9 @@ async fn never_the_same(pairs: Vec<(&'static str, Fill, Fill)>) {
     for (what, left, right) in pairs {
         for (approved, live) in [(&left, &right), (&right, &left)] {
             let gate = TestGate::approving();
-            let error = swap(&gate, bot(), approved(), live()).await.expect_err(what);
+            let error = swap(&gate, bot(), approved(), live())
+                .await
+                .expect_err(what);
             assert_eq!(error.code(), Code::ActionMismatch, "{what}");
         }
         for same in [&left, &right] {
@@ -436,8 +436,16 @@ async fn threat_05_numbers_never_collapse() {
         ("the two smallest", number(i64::MIN), number(i64::MIN + 1)),
         ("the signs of nought", number(0.0_f64), number(-0.0_f64)),
         ("one and one", number(1), number(1.0_f64)),
-        ("a float and an integer", number(EXACT), number(9_007_199_254_740_992.0_f64)),
-        ("two floats next to each other", number(0.1_f64), number(0.1_f64.next_up())),
+        (
+            "a float and an integer",
+            number(EXACT),
+            number(9_007_199_254_740_992.0_f64),
+        ),
+        (
+            "two floats next to each other",
+            number(0.1_f64),
+            number(0.1_f64.next_up()),
+        ),
         ("a number and its text", number(12), number("12")),
         ("nothing and nought", number(None::<u8>), number(0)),
         ("true and one", number(true), number(1)),
@@ -458,7 +466,11 @@ async fn never_asks<T: Serialize>(what: &str, guarded: &'static GuardedFn, value
 
 #[tokio::test(start_paused = true)]
 async fn threat_05_what_is_no_number_is_refused() {
-    for (what, number) in [("NaN", f64::NAN), ("infinity", f64::INFINITY), ("minus", f64::NEG_INFINITY)] {
+    for (what, number) in [
+        ("NaN", f64::NAN),
+        ("infinity", f64::INFINITY),
+        ("minus", f64::NEG_INFINITY),
+    ] {
         never_asks(what, &NUMBER, &number).await;
         never_asks(what, &NUMBER, &vec![Some(number)]).await;
     }
@@ -538,7 +550,11 @@ fn threat_06_text_from_outside_has_one_reading() {
         "\u{feff}{}",
         &deep,
     ] {
-        assert!(parse(bad.as_bytes()).is_err(), "{}", &bad[..bad.len().min(60)]);
+        assert!(
+            parse(bad.as_bytes()).is_err(),
+            "{}",
+            &bad[..bad.len().min(60)]
+        );
     }
     assert!(parse(b"\"\xff\"").is_err(), "not UTF-8");
 }
@@ -557,7 +573,11 @@ async fn threat_07_lookalikes_are_other_values() {
         ("nothing within", text("pay\u{200b}ments"), text("payments")),
         ("another hyphen", text("a\u{2010}b"), text("a-b")),
         ("another line end", text("a\r\nb"), text("a\nb")),
-        ("nothing and no text", value(&TEXT, ""), value(&TEXT, None::<&str>)),
+        (
+            "nothing and no text",
+            value(&TEXT, ""),
+            value(&TEXT, None::<&str>),
+        ),
     ])
     .await;
 }
@@ -568,18 +588,43 @@ async fn threat_07_the_card_shows_the_difference() {
         ("rm ", "\"rm \"", None),
         ("Users", "\"Users\"", None),
         ("e\u{301}tat", "\"e\u{301}tat\"", Some(Warning::Combining)),
-        ("p\u{430}yments", "\"p\u{430}yments\"", Some(Warning::MixedAlphabets)),
-        ("pay\u{200b}ments", r#""pay\u{200b}ments""#, Some(Warning::Invisible)),
+        (
+            "p\u{430}yments",
+            "\"p\u{430}yments\"",
+            Some(Warning::MixedAlphabets),
+        ),
+        (
+            "pay\u{200b}ments",
+            r#""pay\u{200b}ments""#,
+            Some(Warning::Invisible),
+        ),
         ("a\u{a0}b", r#""a\u{a0}b""#, Some(Warning::Invisible)),
     ] {
         let gate = TestGate::approving();
-        swap(&gate, bot(), shown(&TEXT, &text), shown(&TEXT, &text)).await.unwrap();
+        swap(&gate, bot(), shown(&TEXT, &text), shown(&TEXT, &text))
+            .await
+            .unwrap();
         let card = gate.assert_asked("app.text").card;
-        assert!(card.to_text().contains(drawn), "{text:?}: {}", card.to_text());
-        let warnings: Vec<_> = card.warnings().into_iter().map(|(name, warning)| (name, Some(warning))).collect();
-        let wanted: Vec<_> = warning.iter().map(|warning| ("value".to_owned(), Some(*warning))).collect();
+        assert!(
+            card.to_text().contains(drawn),
+            "{text:?}: {}",
+            card.to_text()
+        );
+        let warnings: Vec<_> = card
+            .warnings()
+            .into_iter()
+            .map(|(name, warning)| (name, Some(warning)))
+            .collect();
+        let wanted: Vec<_> = warning
+            .iter()
+            .map(|warning| ("value".to_owned(), Some(*warning)))
+            .collect();
         assert_eq!(warnings, wanted, "{text:?}");
-        assert_eq!(card.to_text().contains("CAREFUL"), warning.is_some(), "{text:?}");
+        assert_eq!(
+            card.to_text().contains("CAREFUL"),
+            warning.is_some(),
+            "{text:?}"
+        );
     }
 }
 
@@ -619,20 +664,38 @@ async fn threat_08_what_is_not_covered_is_named_on_the_card() {
     let asked = gate.assert_asked("open.call");
     assert_eq!(asked.not_covered, ["effects", "pool", "query"]);
     let text = asked.card.to_text();
-    assert!(text.lines().any(|line| line.trim() == "NOT COVERED   effects, pool, query"), "{text}");
-    assert!(!text.contains("the tail"), "what is not bound is not shown as if it were");
+    assert!(
+        text.lines()
+            .any(|line| line.trim() == "NOT COVERED   effects, pool, query"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("the tail"),
+        "what is not bound is not shown as if it were"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn threat_08_under_full_binding_nothing_is_left_open() {
     let effects = Effects::default();
     let gate = TestGate::script().approve("*").full_binding().start().await;
-    let error = gate.enter(bot(), open_call(effects.clone(), &Pool, query())).await.unwrap_err();
+    let error = gate
+        .enter(bot(), open_call(effects.clone(), &Pool, query()))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::NotBound);
     for name in ["effects", "pool", "query"] {
         assert!(error.to_string().contains(&format!("`{name}`")), "{error}");
     }
     gate.assert_nothing_asked();
-    assert_eq!((effects.count(), count(gate.gate(), "request.created").await), (0, 0));
-    assert_eq!(gate.enter(bot(), closed_call("users".to_owned())).await.unwrap(), 5);
+    assert_eq!(
+        (effects.count(), count(gate.gate(), "request.created").await),
+        (0, 0)
+    );
+    assert_eq!(
+        gate.enter(bot(), closed_call("users".to_owned()))
+            .await
+            .unwrap(),
+        5
+    );
 }

@@ -52,7 +52,13 @@ async fn asked(place: &str, text: &str) -> Asked {
         .provider(at("provider"))
         .run(at("run"));
     let effects = Effects::default();
-    let call = show(effects.clone(), at("value"), at("reason"), at("resource"), at("environment"));
+    let call = show(
+        effects.clone(),
+        at("value"),
+        at("reason"),
+        at("resource"),
+        at("environment"),
+    );
     let error = gate.enter(agent, call).await.unwrap_err();
     assert_eq!(error.code(), Code::Denied, "{place}: {error}");
     assert!(!error.to_string().contains(is_hidden), "{place}");
@@ -89,12 +95,25 @@ async fn threat_10_nothing_invisible_is_drawn() {
         for text in INVISIBLE {
             let card = asked(place, text).await.card;
             let drawn = card.to_text();
-            let bad: Vec<char> = drawn.chars().filter(|c| is_hidden(*c) && *c != '\n').collect();
+            let bad: Vec<char> = drawn
+                .chars()
+                .filter(|c| is_hidden(*c) && *c != '\n')
+                .collect();
             assert!(bad.is_empty(), "{place} {text:?}: {bad:?} in {drawn}");
             let plain = asked(place, "plain").await.card.to_text();
-            let careful = drawn.lines().filter(|line| line.starts_with("  CAREFUL")).count();
-            assert_eq!(drawn.lines().count(), plain.lines().count() + careful, "{place} {text:?}: no line of its own in {drawn}");
-            assert!(drawn.contains(r"\u"), "{place} {text:?}: what was hidden is written out in {drawn}");
+            let careful = drawn
+                .lines()
+                .filter(|line| line.starts_with("  CAREFUL"))
+                .count();
+            assert_eq!(
+                drawn.lines().count(),
+                plain.lines().count() + careful,
+                "{place} {text:?}: no line of its own in {drawn}"
+            );
+            assert!(
+                drawn.contains(r"\u"),
+                "{place} {text:?}: what was hidden is written out in {drawn}"
+            );
         }
     }
 }
@@ -105,25 +124,53 @@ async fn threat_10_what_is_invisible_is_pointed_out() {
     for place in PLACES {
         for text in INVISIBLE {
             let warnings = asked(place, text).await.card.warnings();
-            if !warnings.iter().any(|(_, warning)| *warning == Warning::Invisible) {
+            if !warnings
+                .iter()
+                .any(|(_, warning)| *warning == Warning::Invisible)
+            {
                 missing.push(format!("{place} {text:?}"));
             }
         }
-        assert!(asked(place, "Grüße, 你好 – ok").await.card.warnings().is_empty(), "{place}: plain text is no reason to warn");
+        assert!(
+            asked(place, "Grüße, 你好 – ok")
+                .await
+                .card
+                .warnings()
+                .is_empty(),
+            "{place}: plain text is no reason to warn"
+        );
     }
-    assert!(missing.is_empty(), "{} without a warning: {}", missing.len(), missing.join("; "));
+    assert!(
+        missing.is_empty(),
+        "{} without a warning: {}",
+        missing.len(),
+        missing.join("; ")
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn threat_10_a_reason_for_a_denial_is_drawn_safely_too() {
     for text in INVISIBLE {
         let gate = TestGate::script().deny("*", text).start().await;
-        let call = show(Effects::default(), String::new(), String::new(), String::new(), String::new());
+        let call = show(
+            Effects::default(),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+        );
         let error = gate.enter(bot(), call).await.unwrap_err();
-        assert_eq!(error.reason(), Some(*text), "word for word, for whoever escapes it");
+        assert_eq!(
+            error.reason(),
+            Some(*text),
+            "word for word, for whoever escapes it"
+        );
         assert!(!error.to_string().contains(is_hidden), "{text:?}");
         let card = gate.gate().card(error.request().unwrap()).await.unwrap();
-        assert!(!card.denial.unwrap().to_string().contains(is_hidden), "{text:?}");
+        assert!(
+            !card.denial.unwrap().to_string().contains(is_hidden),
+            "{text:?}"
+        );
     }
 }
 
@@ -155,7 +202,15 @@ async fn threat_11_markup_is_text() {
                 _ => (*text).to_owned(),
             };
             assert!(drawn.contains(&literal), "{place} {text:?}: {drawn}");
-            assert_eq!(drawn.lines().count(), self::asked(place, "plain").await.card.to_text().lines().count());
+            assert_eq!(
+                drawn.lines().count(),
+                self::asked(place, "plain")
+                    .await
+                    .card
+                    .to_text()
+                    .lines()
+                    .count()
+            );
         }
     }
     for text in MARKUP {
@@ -169,9 +224,24 @@ async fn threat_11_no_text_can_draw_a_line_of_the_card() {
     let faked = "x\n  digest        sha256:0000\n  needs         0 of ops, has 1\r\n  what          ui.read";
     for place in PLACES {
         let drawn = asked(place, faked).await.card.to_text();
-        for label in ["what", "why", "digest", "deadline", "needs", "agent says", "for"] {
-            let labelled = |line: &&str| line.strip_prefix("  ").is_some_and(|line| line.starts_with(label));
-            assert_eq!(drawn.lines().filter(labelled).count(), 1, "{place} {label}: {drawn}");
+        for label in [
+            "what",
+            "why",
+            "digest",
+            "deadline",
+            "needs",
+            "agent says",
+            "for",
+        ] {
+            let labelled = |line: &&str| {
+                line.strip_prefix("  ")
+                    .is_some_and(|line| line.starts_with(label))
+            };
+            assert_eq!(
+                drawn.lines().filter(labelled).count(),
+                1,
+                "{place} {label}: {drawn}"
+            );
         }
     }
 }
@@ -197,20 +267,39 @@ fn liar(lie: &str) -> Agent {
 #[tokio::test(start_paused = true)]
 async fn threat_12_title_and_facts_come_from_the_action() {
     let honest = TestGate::approving();
-    honest.enter(bot(), purge(Effects::default(), "users".to_owned())).await.unwrap();
+    honest
+        .enter(bot(), purge(Effects::default(), "users".to_owned()))
+        .await
+        .unwrap();
     let honest = honest.assert_asked("db.purge");
     for lie in LIES {
         let gate = TestGate::approving();
-        gate.enter(liar(lie), purge(Effects::default(), "users".to_owned())).await.unwrap();
+        gate.enter(liar(lie), purge(Effects::default(), "users".to_owned()))
+            .await
+            .unwrap();
         let asked = gate.assert_asked("db.purge");
         let card = &asked.card;
         assert_eq!(card.action.scope.as_str(), "db.purge");
-        assert!(card.action.function.ends_with("::purge"), "{}", card.action.function);
-        assert_eq!(asked.reason, honest.reason, "the author's words stay the author's");
+        assert!(
+            card.action.function.ends_with("::purge"),
+            "{}",
+            card.action.function
+        );
+        assert_eq!(
+            asked.reason, honest.reason,
+            "the author's words stay the author's"
+        );
         assert_eq!(asked.reason.as_deref(), Some("drop users"));
         assert_eq!(asked.param("table"), Some("\"users\""));
-        assert_eq!(asked.rationale.as_deref(), Some(*lie), "the agent's words are kept whole");
-        assert_eq!(card.progress, honest.card.progress, "words change nothing about what it takes");
+        assert_eq!(
+            asked.rationale.as_deref(),
+            Some(*lie),
+            "the agent's words are kept whole"
+        );
+        assert_eq!(
+            card.progress, honest.card.progress,
+            "words change nothing about what it takes"
+        );
     }
 }
 
@@ -218,7 +307,9 @@ async fn threat_12_title_and_facts_come_from_the_action() {
 async fn threat_12_what_the_agent_says_stands_apart_as_unverified() {
     for lie in LIES {
         let gate = TestGate::approving();
-        gate.enter(liar(lie), purge(Effects::default(), "users".to_owned())).await.unwrap();
+        gate.enter(liar(lie), purge(Effects::default(), "users".to_owned()))
+            .await
+            .unwrap();
         let drawn = gate.assert_asked("db.purge").card.to_text();
         let word = lie.split_whitespace().next_back().unwrap();
         let lines: Vec<&str> = drawn.lines().filter(|line| line.contains(word)).collect();
@@ -235,9 +326,13 @@ async fn threat_12_words_open_no_door() {
     let effects = Effects::default();
     for lie in LIES {
         let agent = liar(lie).wait(std::time::Duration::from_millis(1));
-        let error = gate.enter(agent, purge(effects.clone(), "users".to_owned())).await.unwrap_err();
+        let error = gate
+            .enter(agent, purge(effects.clone(), "users".to_owned()))
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), Code::Pending, "{lie}");
-        let vote = support::people::vote(&gate, "u_eve", error.request().unwrap(), Vote::Approve).await;
+        let vote =
+            support::people::vote(&gate, "u_eve", error.request().unwrap(), Vote::Approve).await;
         assert_eq!(vote.unwrap_err().code(), Code::NotEligible);
     }
     assert_eq!(effects.count(), 0);

@@ -4,7 +4,7 @@ mod support;
 
 use std::fmt::Write as _;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use approvals_core::action::{Binder, Bound, GuardedFn, bind};
@@ -34,7 +34,12 @@ struct Login {
     password: String,
 }
 
-#[requires_approval(scope = "leak.plain", reason = "export of {table}", redact(token), skip(effects))]
+#[requires_approval(
+    scope = "leak.plain",
+    reason = "export of {table}",
+    redact(token),
+    skip(effects)
+)]
 async fn plain(effects: Effects, table: String, token: String) -> Result<usize, ApprovalError> {
     effects.happen();
     Ok(table.len() + token.len())
@@ -132,7 +137,9 @@ struct TypedLogin {
 }
 
 async fn typed(login: Approved<TypedLogin>) -> Result<usize, ApprovalError> {
-    login.run(|TypedLogin { user, password }| async move { Ok(user.len() + password.len()) }).await
+    login
+        .run(|TypedLogin { user, password }| async move { Ok(user.len() + password.len()) })
+        .await
 }
 
 // The sinks.
@@ -160,15 +167,45 @@ impl Sinks {
         let forms = forms(CANARY);
         for (sink, text) in &*self.0.lock().unwrap() {
             for (form, secret) in &forms {
-                assert!(!text.contains(secret.as_str()), "the secret came out at {sink} ({form}):\n{text}");
+                assert!(
+                    !text.contains(secret.as_str()),
+                    "the secret came out at {sink} ({form}):\n{text}"
+                );
             }
         }
     }
 
     fn text_of(&self, sink: &str) -> String {
         let sinks = self.0.lock().unwrap();
-        sinks.iter().filter(|(name, _)| name == sink).map(|(_, text)| text.as_str()).collect()
+        sinks
+            .iter()
+            .filter(|(name, _)| name == sink)
+            .map(|(_, text)| text.as_str())
+            .collect()
     }
+}
+
+/// Listens to everything that this process traces, and to its panics.
+///
+/// For the whole process: what one thread does not trace, tracing may not ask another one for.
+fn listen() -> Sinks {
+    static SINKS: LazyLock<Sinks> = LazyLock::new(|| {
+        let sinks = Sinks::default();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_span_events(FmtSpan::FULL)
+            .with_ansi(false)
+            .with_writer(sinks.clone())
+            .finish();
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        let (panics, usual) = (sinks.clone(), std::panic::take_hook());
+        std::panic::set_hook(Box::new(move |info| {
+            panics.take("panic", info.to_string());
+            usual(info);
+        }));
+        sinks
+    });
+    SINKS.clone()
 }
 
 impl io::Write for Sinks {
@@ -193,28 +230,44 @@ impl<'a> MakeWriter<'a> for Sinks {
 /// The ways in which a secret can stand in a text: as it is, escaped, encoded, or as a digest that
 /// anybody could compute from a guess.
 fn forms(secret: &str) -> Vec<(String, String)> {
-    let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").unwrap();
-        hex
-    });
+    let hex = |bytes: &[u8]| {
+        bytes.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").unwrap();
+            hex
+        })
+    };
     let mut forms = vec![
         ("plain".to_owned(), secret.to_owned()),
         ("its middle".to_owned(), secret[4..16].to_owned()),
         ("hex".to_owned(), hex(secret.as_bytes())),
-        ("bytes".to_owned(), format!("{:?}", secret.as_bytes()).trim_matches(['[', ']']).to_owned()),
+        (
+            "bytes".to_owned(),
+            format!("{:?}", secret.as_bytes())
+                .trim_matches(['[', ']'])
+                .to_owned(),
+        ),
     ];
     // In base64 a text looks different at each of three places; the ends depend on the neighbours.
     for shift in 0..3 {
         let padded = [vec![b'.'; shift], secret.as_bytes().to_vec()].concat();
-        for (name, text) in [("base64", STANDARD.encode(&padded)), ("base64url", URL_SAFE_NO_PAD.encode(&padded))] {
+        for (name, text) in [
+            ("base64", STANDARD.encode(&padded)),
+            ("base64url", URL_SAFE_NO_PAD.encode(&padded)),
+        ] {
             let core = text.trim_end_matches('=')[4..text.len() - 6].to_owned();
             forms.push((format!("{name}, shifted by {shift}"), core));
         }
     }
-    for (name, text) in [("text", secret.to_owned()), ("JSON", format!("\"{secret}\""))] {
+    for (name, text) in [
+        ("text", secret.to_owned()),
+        ("JSON", format!("\"{secret}\"")),
+    ] {
         let digest = approvals_core::digest::sha256(&[text.as_bytes()]);
         forms.push((format!("SHA-256 of the {name}"), hex(&digest)));
-        forms.push((format!("SHA-256 of the {name}, base64url"), URL_SAFE_NO_PAD.encode(digest)));
+        forms.push((
+            format!("SHA-256 of the {name}, base64url"),
+            URL_SAFE_NO_PAD.encode(digest),
+        ));
     }
     forms
 }
@@ -228,7 +281,14 @@ async fn sweep(sinks: &Sinks, house: &House, gate: &Gate, channel: &Channel) {
     for record in stored(gate).await {
         sinks.take("ledger", String::from_utf8(record.bytes).unwrap());
     }
-    sinks.take("checkpoint", gate.journal().checkpoint().await.unwrap().unwrap_or_default());
+    sinks.take(
+        "checkpoint",
+        gate.journal()
+            .checkpoint()
+            .await
+            .unwrap()
+            .unwrap_or_default(),
+    );
     for notice in channel.seen() {
         sinks.debug("notice", &notice);
         sinks.take("notice", notice.card.to_text());
@@ -236,7 +296,12 @@ async fn sweep(sinks: &Sinks, house: &House, gate: &Gate, channel: &Channel) {
         for fact in &notice.card.params {
             sinks.take("fact", fact.value.as_ref().map_or("", |value| value.raw()));
         }
-        for text in [&notice.card.reason, &notice.card.resource, &notice.card.rationale, &notice.card.denial] {
+        for text in [
+            &notice.card.reason,
+            &notice.card.resource,
+            &notice.card.rationale,
+            &notice.card.denial,
+        ] {
             sinks.take("words", text.as_ref().map_or("", |text| text.raw()));
         }
     }
@@ -246,10 +311,17 @@ async fn sweep(sinks: &Sinks, house: &House, gate: &Gate, channel: &Channel) {
         sinks.debug("card", &card);
         sinks.take("card", card.to_text());
         let id = row.id;
-        let disclosures = gate.journal().read(move |reader| reader.disclosures(id)).await.unwrap();
+        let disclosures = gate
+            .journal()
+            .read(move |reader| reader.disclosures(id))
+            .await
+            .unwrap();
         for disclosure in disclosures {
             sinks.debug("disclosure", &disclosure);
-            sinks.debug("disclosure", &disclosure.open().map(|(_, name, value)| (name, value)));
+            sinks.debug(
+                "disclosure",
+                &disclosure.open().map(|(_, name, value)| (name, value)),
+            );
             sinks.take("disclosure", disclosure.text);
         }
         for record in gate.journal().history(id).await.unwrap() {
@@ -266,30 +338,60 @@ fn secret() -> String {
 async fn every_way(sinks: &Sinks, gate: &Gate, effects: &Effects) {
     let plain = |agent| gate.enter(agent, plain(effects.clone(), "users".to_owned(), secret()));
     plain(bot()).await.unwrap();
-    gate.enter(bot(), instrumented_above(effects.clone(), secret())).await.unwrap();
-    gate.enter(bot(), instrumented_below(effects.clone(), secret())).await.unwrap();
-    let login = Login { user: "root".to_owned(), password: secret() };
-    gate.enter(bot(), part(effects.clone(), login)).await.unwrap();
-    let login = || TypedLogin { user: "root".to_owned(), password: secret() };
+    gate.enter(bot(), instrumented_above(effects.clone(), secret()))
+        .await
+        .unwrap();
+    gate.enter(bot(), instrumented_below(effects.clone(), secret()))
+        .await
+        .unwrap();
+    let login = Login {
+        user: "root".to_owned(),
+        password: secret(),
+    };
+    gate.enter(bot(), part(effects.clone(), login))
+        .await
+        .unwrap();
+    let login = || TypedLogin {
+        user: "root".to_owned(),
+        password: secret(),
+    };
     let approved = gate.enter(bot(), approve(login())).await.unwrap();
     sinks.debug("approved action", &approved);
     gate.enter(bot(), typed(approved)).await.unwrap();
     drop(gate.enter(bot(), approve(login())).await.unwrap());
 
-    let error = gate.enter(bot(), unwritable(effects.clone(), Chatty)).await.unwrap_err();
+    let error = gate
+        .enter(bot(), unwritable(effects.clone(), Chatty))
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), Code::NonCanonical);
     sinks.error("unwritable", &error);
 
-    let failed = gate.enter(bot(), failing(effects.clone(), secret())).await.unwrap_err();
-    assert!(matches!(failed, Failure::Login(_)), "what the body returns is the caller's own");
+    let failed = gate
+        .enter(bot(), failing(effects.clone(), secret()))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(failed, Failure::Login(_)),
+        "what the body returns is the caller's own"
+    );
 
     let keyed = bot().idempotency_key("k");
     plain(keyed.clone()).await.unwrap();
     sinks.error("replay", &plain(keyed.clone()).await.unwrap_err());
     let other = support::drop_table(effects.clone(), "users".to_owned());
-    sinks.error("another action", &gate.enter(keyed, other).await.unwrap_err());
+    sinks.error(
+        "another action",
+        &gate.enter(keyed, other).await.unwrap_err(),
+    );
 
-    for (what, agent) in [("nobody", approvals_core::Agent::new("bot")), ("a stranger", approvals_core::Agent::new("bot").on_behalf_of("u_nobody"))] {
+    for (what, agent) in [
+        ("nobody", approvals_core::Agent::new("bot")),
+        (
+            "a stranger",
+            approvals_core::Agent::new("bot").on_behalf_of("u_nobody"),
+        ),
+    ] {
         sinks.error(what, &plain(agent).await.unwrap_err());
     }
     let outside = self::plain(effects.clone(), "users".to_owned(), secret()).await;
@@ -303,22 +405,45 @@ async fn every_bad_end(sinks: &Sinks, house: &House, effects: &Effects) {
         let token = Rotating(Arc::new(Mutex::new(secret())));
         let run = format!("{decision:?}");
         let call = |agent| gate.enter(agent, rotated(effects.clone(), token.clone()));
-        let error = call(hasty().run(&run).idempotency_key(&run)).await.unwrap_err();
+        let error = call(hasty().run(&run).idempotency_key(&run))
+            .await
+            .unwrap_err();
         sinks.error("pending", &error);
-        vote(&gate, "u_1", error.request().unwrap(), decision).await.unwrap();
+        vote(&gate, "u_1", error.request().unwrap(), decision)
+            .await
+            .unwrap();
         *token.0.lock().unwrap() = format!("{CANARY}{CANARY}");
-        sinks.error("changed secret", &call(hasty().run(&run).idempotency_key(&run)).await.unwrap_err());
+        sinks.error(
+            "changed secret",
+            &call(hasty().run(&run).idempotency_key(&run))
+                .await
+                .unwrap_err(),
+        );
     }
     // The body panics with the secret in its hands.
-    let error = gate.enter(hasty().run("p"), panicking(effects.clone(), secret())).await.unwrap_err();
-    vote(&gate, "u_1", error.request().unwrap(), Vote::Approve).await.unwrap();
+    let error = gate
+        .enter(hasty().run("p"), panicking(effects.clone(), secret()))
+        .await
+        .unwrap_err();
+    vote(&gate, "u_1", error.request().unwrap(), Vote::Approve)
+        .await
+        .unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     let (panicking_gate, effects) = (gate.clone(), effects.clone());
-    tasks.spawn(async move { panicking_gate.enter(hasty().run("p"), panicking(effects, secret())).await });
+    tasks.spawn(async move {
+        panicking_gate
+            .enter(hasty().run("p"), panicking(effects, secret()))
+            .await
+    });
     assert!(tasks.join_next().await.unwrap().unwrap_err().is_panic());
     // Withdrawn in the middle of asking.
-    let call = gate.enter(bot(), plain(Effects::default(), "users".to_owned(), secret()));
-    let _ = tokio::time::timeout(Duration::from_secs(5), call).await.unwrap_err();
+    let call = gate.enter(
+        bot(),
+        plain(Effects::default(), "users".to_owned(), secret()),
+    );
+    let _ = tokio::time::timeout(Duration::from_secs(5), call)
+        .await
+        .unwrap_err();
     gate.flush().await.unwrap();
     let channel = Channel::default();
     sweep(sinks, house, &gate, &channel).await;
@@ -326,25 +451,13 @@ async fn every_bad_end(sinks: &Sinks, house: &House, effects: &Effects) {
 
 #[tokio::test(start_paused = true)]
 async fn threat_13_a_secret_is_in_no_sink() {
-    let sinks = Sinks::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(FmtSpan::FULL)
-        .with_ansi(false)
-        .with_writer(sinks.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let panics = sinks.clone();
-    std::panic::set_hook(Box::new(move |info| panics.take("panic", info.to_string())));
-
+    let sinks = listen();
     let effects = Effects::default();
     let house = House::new();
     let (gate, channel) = house.clone().approving(&["u_1"]).await;
     every_way(&sinks, &gate, &effects).await;
     sweep(&sinks, &house, &gate, &channel).await;
     every_bad_end(&sinks, &House::new(), &effects).await;
-    let _ = std::panic::take_hook();
-
     assert_eq!(effects.count(), 7, "the bodies did get the secret");
     for (sink, proof) in [
         ("tracing", "leak.plain"),
@@ -355,7 +468,10 @@ async fn threat_13_a_secret_is_in_no_sink() {
         ("disclosure", "users"),
         ("disk", "request.created"),
     ] {
-        assert!(sinks.text_of(sink).contains(proof), "{sink} was looked at: {}", sinks.text_of(sink));
+        assert!(
+            sinks.text_of(sink).contains(proof),
+            "{sink} was not looked at"
+        );
     }
     sinks.assert_clean();
 }
@@ -370,7 +486,10 @@ fn threat_13_the_search_finds_what_it_looks_for() {
     ] {
         let sinks = Sinks::default();
         sinks.take("test", text.clone());
-        assert!(std::panic::catch_unwind(|| sinks.assert_clean()).is_err(), "{text}");
+        assert!(
+            std::panic::catch_unwind(|| sinks.assert_clean()).is_err(),
+            "{text}"
+        );
     }
 }
 
@@ -387,16 +506,28 @@ fn login(user: &str, token: &str) -> Bound {
 
 #[tokio::test(start_paused = true)]
 async fn threat_13_the_digest_still_binds_the_secret() {
+    let sinks = listen();
     let (gate, _) = House::new().approving(&["u_1"]).await;
-    swap(&gate, bot(), login("root", CANARY), login("root", CANARY)).await.unwrap();
-    for other in ["", "c4nary", "C4NARY/7Qz-n0t~t0-be=s33n", "c4nary/7Qz-n0t~t0-be=s33n "] {
-        let error = swap(&gate, bot(), login("root", CANARY), login("root", other)).await.unwrap_err();
+    swap(&gate, bot(), login("root", CANARY), login("root", CANARY))
+        .await
+        .unwrap();
+    for other in [
+        "",
+        "c4nary",
+        "C4NARY/7Qz-n0t~t0-be=s33n",
+        "c4nary/7Qz-n0t~t0-be=s33n ",
+    ] {
+        let error = swap(&gate, bot(), login("root", CANARY), login("root", other))
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), Code::ActionMismatch, "{other:?}");
     }
+    sinks.assert_clean();
 }
 
 #[tokio::test(start_paused = true)]
 async fn threat_13_a_changed_secret_does_not_run() {
+    let sinks = listen();
     let (gate, effects) = (House::new().open().await, Effects::default());
     let token = Rotating(Arc::new(Mutex::new(secret())));
     let call = || gate.enter(bot(), rotated(effects.clone(), token.clone()));
@@ -411,25 +542,47 @@ async fn threat_13_a_changed_secret_does_not_run() {
     assert_eq!(ran.unwrap_err().code(), Code::ActionMismatch);
     assert_eq!(effects.count(), 0);
     assert!(events(&gate, request).await.iter().any(|event| matches!(event, approvals_core::lifecycle::Event::PermitRefused(refused) if refused.burned)));
+    sinks.assert_clean();
 }
 
 #[tokio::test(start_paused = true)]
 async fn threat_13_the_record_does_not_let_anybody_guess() {
+    let sinks = listen();
     let (gate, _) = House::new().approving(&["u_1"]).await;
     let mut seen = Vec::new();
     for _ in 0..2 {
-        let permit = gate.authorize(Call::of(login("root", "1234"), bot()).unwrap()).await.unwrap();
-        let state = gate.journal().state(permit.request()).await.unwrap().unwrap();
+        let permit = gate
+            .authorize(Call::of(login("root", "1234"), bot()).unwrap())
+            .await
+            .unwrap();
+        let state = gate
+            .journal()
+            .state(permit.request())
+            .await
+            .unwrap()
+            .unwrap();
         let action = state.action().clone();
         let nonce = Salt::parse(&action.nonce).unwrap();
-        let token = action.params.iter().find(|param| param.name == "token").unwrap();
+        let token = action
+            .params
+            .iter()
+            .find(|param| param.name == "token")
+            .unwrap();
         assert!(token.redacted);
         let guess = approvals_core::canonical::to_value("1234").unwrap();
         for name in ["args.token", "token"] {
-            assert_ne!(commit(&disclosure(nonce, name, &guess)), token.sd, "a guess can be checked");
+            assert_ne!(
+                commit(&disclosure(nonce, name, &guess)),
+                token.sd,
+                "a guess can be checked"
+            );
         }
         seen.push(token.sd.clone());
         permit.start().await.unwrap();
     }
-    assert_ne!(seen[0], seen[1], "equal secrets look different in each request");
+    assert_ne!(
+        seen[0], seen[1],
+        "equal secrets look different in each request"
+    );
+    sinks.assert_clean();
 }

@@ -16,11 +16,17 @@ pub(crate) async fn run(cli: &Cli, one: &One) -> Result<Answer, Failure> {
     let (code, message) = match card.status {
         Status::Cancelled => {
             let json = json!({ "request": draw::card_json(&card) });
-            return Ok(Answer::new(format!("withdrawn: {id}; nothing will run\n"), json));
+            return Ok(Answer::new(
+                format!("withdrawn: {id}; nothing will run\n"),
+                json,
+            ));
         }
         Status::Denied => (Code::Denied, "it was denied before; nothing ran"),
         Status::Expired => (Code::Expired, "it ran out of time before; nothing ran"),
-        Status::Pending | Status::Approved | Status::Failed => (Code::AlreadyConsumed, "too late: the approval has been used"),
+        Status::Pending | Status::Approved | Status::Failed => (
+            Code::AlreadyConsumed,
+            "too late: the approval has been used",
+        ),
     };
     Err(Failure::new(code, message).about(id))
 }

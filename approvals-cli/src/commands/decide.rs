@@ -5,7 +5,7 @@ use std::time::Duration;
 use approvals_core::review::{Statement, commit_reason};
 use approvals_core::text::minute;
 use approvals_core::{ApprovalError, Card, PersonId, RequestId, Status, Vote, id, sshsig};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::answer::{Answer, Printer};
 use crate::args::{Cli, Signer};
@@ -28,7 +28,9 @@ pub(crate) struct Wish<'a> {
 
 pub(crate) async fn run(cli: &Cli, printer: &Printer, wish: Wish<'_>) -> Result<Answer, Failure> {
     if wish.reason.is_some_and(|reason| reason.trim().is_empty()) {
-        return Err(Failure::usage("the reason is empty; say why in a few words with `--reason`"));
+        return Err(Failure::usage(
+            "the reason is empty; say why in a few words with `--reason`",
+        ));
     }
     let state = state::open(cli).await?;
     let id = request::find(&state.gate, wish.id).await?;
@@ -36,18 +38,28 @@ pub(crate) async fn run(cli: &Cli, printer: &Printer, wish: Wish<'_>) -> Result<
     let card = state.gate.card(id).await?;
     printer.show(&draw::card_text(&card));
     let key = SigningKey::find(wish.signer.key.as_deref())?;
-    let person = key.person(state.home.people(), wish.signer.person.as_ref()).map_err(|failure| failure.about(id))?;
+    let person = key
+        .person(state.home.people(), wish.signer.person.as_ref())
+        .map_err(|failure| failure.about(id))?;
     review(&state, &card, &wish, &key, &person).await?;
     report(&state, id, wish.vote, &person).await
 }
 
 /// Signs exactly what was shown, and hands it to the gate.
-async fn review(state: &State, card: &Card, wish: &Wish<'_>, key: &SigningKey, person: &PersonId) -> Result<(), Failure> {
+async fn review(
+    state: &State,
+    card: &Card,
+    wish: &Wish<'_>,
+    key: &SigningKey,
+    person: &PersonId,
+) -> Result<(), Failure> {
     let reason = wish.reason.map(commit_reason).transpose()?;
     let decided = (card.request, card.digest, card.policy, wish.vote);
     let until = state.gate.now().after(GOOD_FOR);
     let statement = Statement::new(decided, person.clone(), reason.as_ref(), nonce()?, until);
-    let signature = key.sign(&statement).map_err(|failure| failure.about(card.request))?;
+    let signature = key
+        .sign(&statement)
+        .map_err(|failure| failure.about(card.request))?;
     let review = sshsig::review(&statement.bytes()?, &signature, reason, state.gate.now())?;
     state.gate.review(review).await?;
     Ok(())
@@ -59,10 +71,18 @@ fn nonce() -> Result<String, Failure> {
 }
 
 /// Says what the decision led to.
-async fn report(state: &State, id: RequestId, vote: Vote, person: &PersonId) -> Result<Answer, Failure> {
+async fn report(
+    state: &State,
+    id: RequestId,
+    vote: Vote,
+    person: &PersonId,
+) -> Result<Answer, Failure> {
     let card = state.gate.card(id).await?;
     let json = json!({ "vote": vote, "person": person, "request": draw::card_json(&card) });
-    Ok(Answer::new(format!("\n{}\n", outcome(&card, vote, person)), Value::clone(&json)))
+    Ok(Answer::new(
+        format!("\n{}\n", outcome(&card, vote, person)),
+        json,
+    ))
 }
 
 fn outcome(card: &Card, vote: Vote, person: &PersonId) -> String {
@@ -73,8 +93,15 @@ fn outcome(card: &Card, vote: Vote, person: &PersonId) -> String {
     let people: Vec<String> = yes.map(|(person, _)| person.to_string()).collect();
     match (card.status, card.approved_until) {
         (Status::Pending, _) => format!("counted: {} so far", draw::progress_text(&card.progress)),
-        (Status::Approved, Some(until)) => format!("approved by {}; it may run until {} UTC", people.join(", "), minute(until)),
-        (Status::Approved, None) => format!("approved by {}; it is running or has run", people.join(", ")),
+        (Status::Approved, Some(until)) => format!(
+            "approved by {}; it may run until {} UTC",
+            people.join(", "),
+            minute(until)
+        ),
+        (Status::Approved, None) => format!(
+            "approved by {}; it is running or has run",
+            people.join(", ")
+        ),
         (status, _) => format!("counted; the request is {status} now"),
     }
 }

@@ -23,9 +23,18 @@ pub(crate) fn run(cli: &Cli, from: u64) -> Result<Answer, Failure> {
         let page = reader.records(next, PAGE)?;
         let Some(last) = page.last() else { break };
         next = last.seq.saturating_add(1);
-        let lines = page.into_iter().map(|record| if shown { escaped(&record.bytes) } else { record.bytes });
+        let lines = page.into_iter().map(|record| {
+            if shown {
+                escaped(&record.bytes)
+            } else {
+                record.bytes
+            }
+        });
         let more = answer::stream(lines).map_err(|error| {
-            Failure::new(Code::StoreUnavailable, format!("the records cannot be written ({error}); write them somewhere else"))
+            Failure::new(
+                Code::StoreUnavailable,
+                format!("the records cannot be written ({error}); write them somewhere else"),
+            )
         })?;
         if !more {
             break;

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::answer::Answer;
 use crate::args::Cli;
 use crate::failure::Failure;
-use crate::state;
+use crate::{draw, state};
 
 pub(crate) fn run(cli: &Cli, origin: Option<&str>) -> Result<Answer, Failure> {
     let origin = match origin {
@@ -19,23 +19,38 @@ pub(crate) fn run(cli: &Cli, origin: Option<&str>) -> Result<Answer, Failure> {
     let paths = home.paths();
     let files = [
         ("ledger", paths.database(), "the log; only ever added to"),
-        ("ledger_key", paths.key(), "signs the log; keep it secret, back it up"),
-        ("vkey", paths.vkey(), "verifies the log; give a copy to your auditor"),
+        (
+            "ledger_key",
+            paths.key(),
+            "signs the log; keep it secret, back it up",
+        ),
+        (
+            "vkey",
+            paths.vkey(),
+            "verifies the log; give a copy to your auditor",
+        ),
         ("policy", paths.policy(), "what each action takes"),
         ("people", paths.people(), "who may decide"),
     ];
-    let made: Vec<String> = files.iter().map(|(_, path, what)| format!("  {}  {what}\n", path.display())).collect();
+    let made: Vec<Vec<String>> = files
+        .iter()
+        .map(|(_, path, what)| vec![format!("  {}", path.display()), (*what).to_owned()])
+        .collect();
     let text = format!(
         "made the log `{}` in `{}`\n{}\nnext:\n  1. put the people who may decide, with their SSH public keys, into {}\n  2. say what each action takes in {}\n  3. {}\n",
         home.origin(),
         cli.state.display(),
-        made.concat(),
+        draw::table(&made),
         paths.people().display(),
         paths.policy().display(),
         state::command(cli, "policy check"),
     );
-    let files: serde_json::Map<_, _> = files.iter().map(|(name, path, _)| ((*name).to_owned(), json!(path.display().to_string()))).collect();
-    let json = json!({ "log": home.origin().as_str(), "vkey": home.vkey().to_string(), "files": files });
+    let files: serde_json::Map<_, _> = files
+        .iter()
+        .map(|(name, path, _)| ((*name).to_owned(), json!(path.display().to_string())))
+        .collect();
+    let json =
+        json!({ "log": home.origin().as_str(), "vkey": home.vkey().to_string(), "files": files });
     Ok(Answer::new(text, json))
 }
 

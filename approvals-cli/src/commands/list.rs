@@ -13,7 +13,11 @@ use crate::state;
 
 pub(crate) async fn run(cli: &Cli, list: &List) -> Result<Answer, Failure> {
     let state = state::open(cli).await?;
-    let mut filter = if list.all { Filter::all() } else { Filter::pending() };
+    let mut filter = if list.all {
+        Filter::all()
+    } else {
+        Filter::pending()
+    };
     if let Some(status) = list.status {
         filter.status = Some(status);
     }
@@ -31,8 +35,16 @@ pub(crate) async fn run(cli: &Cli, list: &List) -> Result<Answer, Failure> {
             "created_at": row.created_at, "deadline": row.deadline, "progress": draw::progress_json(progress),
         })
     }).collect();
-    let more = if requests.len() == limit { format!("only the newest {limit} are shown\n") } else { String::new() };
-    let text = if requests.is_empty() { nothing(list) } else { draw::table(&table(&requests, now)) + &more };
+    let more = if requests.len() == limit {
+        format!("only the newest {limit} are shown\n")
+    } else {
+        String::new()
+    };
+    let text = if requests.is_empty() {
+        nothing(list)
+    } else {
+        draw::table(&table(&requests, now)) + &more
+    };
     Ok(Answer::new(text, json!({ "requests": json })))
 }
 
@@ -46,7 +58,9 @@ async fn progress(gate: &Gate, row: &RequestRow) -> Result<Vec<Progress>, Failur
 }
 
 fn table(requests: &[(RequestRow, Vec<Progress>)], now: Timestamp) -> Vec<Vec<String>> {
-    let head = ["ID", "SCOPE", "AGENT", "STATUS", "AGE", "LEFT", "HAS"].map(str::to_owned).to_vec();
+    let head = ["ID", "SCOPE", "AGENT", "STATUS", "AGE", "LEFT", "NEEDS"]
+        .map(str::to_owned)
+        .to_vec();
     let rows = requests.iter().map(|(row, progress)| {
         vec![
             row.id.to_string(),
@@ -54,8 +68,9 @@ fn table(requests: &[(RequestRow, Vec<Progress>)], now: Timestamp) -> Vec<Vec<St
             row.agent.to_string(),
             row.status.to_string(),
             draw::span(now.since(row.created_at)),
-            row.deadline.map_or_else(|| "-".to_owned(), |until| draw::left(until, now)),
-            draw::progress_text(progress),
+            row.deadline
+                .map_or_else(|| "-".to_owned(), |until| draw::left(until, now)),
+            draw::needs_text(progress),
         ]
     });
     std::iter::once(head).chain(rows).collect()

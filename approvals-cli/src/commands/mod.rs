@@ -48,7 +48,9 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
 
 /// Runs what talks to a gate. The gate writes on a thread of its own; here nothing runs beside it.
 fn wait(work: impl Future<Output = Result<Answer, Failure>>) -> Result<Answer, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|error| {
         let message = format!("cannot start ({error}); check the limits of this process");
         Failure::new(Code::StoreUnavailable, message)

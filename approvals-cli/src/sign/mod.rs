@@ -32,17 +32,29 @@ impl SigningKey {
     fn read(path: &Path) -> Result<Self, Failure> {
         let text = read(path)?;
         if let Ok(public) = PublicKey::from_openssh(text.trim()) {
-            return Ok(Self { path: path.to_owned(), public, open: None });
+            return Ok(Self {
+                path: path.to_owned(),
+                public,
+                open: None,
+            });
         }
         if let Ok(private) = PrivateKey::from_openssh(&text) {
             let public = private.public_key().clone();
             let open = (!private.is_encrypted() && signs_here(&public)).then_some(text);
-            return Ok(Self { path: path.to_owned(), public, open });
+            return Ok(Self {
+                path: path.to_owned(),
+                public,
+                open,
+            });
         }
         // Another private format: OpenSSH can sign with it, and the public half says whose it is.
         let beside = read(&with_pub(path)).ok();
         match beside.and_then(|text| PublicKey::from_openssh(text.trim()).ok()) {
-            Some(public) => Ok(Self { path: path.to_owned(), public, open: None }),
+            Some(public) => Ok(Self {
+                path: path.to_owned(),
+                public,
+                open: None,
+            }),
             None => Err(Failure::usage(&format!(
                 "`{}` is not an SSH key; name a private key or a `.pub` file with `--key`",
                 path.display()
@@ -53,7 +65,11 @@ impl SigningKey {
     /// Whose key it is: who is named, else the person it is linked to.
     ///
     /// Naming somebody proves nothing; the gate refuses it unless the key is that person's.
-    pub(crate) fn person(&self, people: &People, named: Option<&PersonId>) -> Result<PersonId, Failure> {
+    pub(crate) fn person(
+        &self,
+        people: &People,
+        named: Option<&PersonId>,
+    ) -> Result<PersonId, Failure> {
         if let Some(person) = named {
             return Ok(person.clone());
         }
@@ -79,12 +95,21 @@ impl SigningKey {
 }
 
 fn signs_here(public: &PublicKey) -> bool {
-    matches!(public.algorithm(), Algorithm::Ed25519 | Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 })
+    matches!(
+        public.algorithm(),
+        Algorithm::Ed25519
+            | Algorithm::Ecdsa {
+                curve: EcdsaCurve::NistP256
+            }
+    )
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| {
-        let message = format!("cannot read the key `{}` ({error}); name another one with `--key`", path.display());
+        let message = format!(
+            "cannot read the key `{}` ({error}); name another one with `--key`",
+            path.display()
+        );
         Failure::usage(&message)
     })
 }
@@ -92,9 +117,16 @@ fn read(path: &Path) -> Result<String, Failure> {
 /// The first key that people usually have.
 fn usual() -> Result<PathBuf, Failure> {
     let folder = std::env::home_dir().unwrap_or_default().join(".ssh");
-    let found = USUAL.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    let found = USUAL
+        .iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.is_file());
     found.ok_or_else(|| {
-        let message = format!("there is no {} in `{}`; name your key with `--key`", USUAL.join(", "), folder.display());
+        let message = format!(
+            "there is no {} in `{}`; name your key with `--key`",
+            USUAL.join(", "),
+            folder.display()
+        );
         Failure::usage(&message)
     })
 }

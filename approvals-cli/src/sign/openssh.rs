@@ -14,11 +14,17 @@ use crate::failure::Failure;
 /// The terminal stays with `ssh-keygen`, so that it can ask for a passphrase, a PIN or a touch;
 /// that is why the bytes go through a file, in a directory that only this user can enter.
 pub(super) fn sign(path: &Path, bytes: &[u8]) -> Result<String, Failure> {
-    let folder = tempfile::Builder::new().prefix("approvals-").tempdir().map_err(|error| scratch(&error))?;
+    let folder = tempfile::Builder::new()
+        .prefix("approvals-")
+        .tempdir()
+        .map_err(|error| scratch(&error))?;
     let message = folder.path().join("decision");
     fs::write(&message, bytes).map_err(|error| scratch(&error))?;
     let mut command = Command::new("ssh-keygen");
-    command.args(["-q", "-Y", "sign", "-n", sshsig::NAMESPACE, "-f"]).arg(path).arg(&message);
+    command
+        .args(["-q", "-Y", "sign", "-n", sshsig::NAMESPACE, "-f"])
+        .arg(path)
+        .arg(&message);
     command.stdout(Stdio::null());
     let status = command.status().map_err(|error| missing(&error))?;
     if !status.success() {
@@ -44,6 +50,8 @@ fn missing(error: &io::Error) -> Failure {
 }
 
 fn scratch(error: &io::Error) -> Failure {
-    let message = format!("the directory for temporary files cannot be used ({error}); set TMPDIR to one that can");
+    let message = format!(
+        "the directory for temporary files cannot be used ({error}); set TMPDIR to one that can"
+    );
     Failure::new(Code::Misuse, message)
 }

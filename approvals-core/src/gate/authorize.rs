@@ -17,6 +17,7 @@ use crate::policy::{Evaluation, Policy};
 use crate::principal::Agent;
 use crate::proposal::Proposal;
 use crate::request::{IdempotencyKey, PolicyRef};
+use crate::review::Vote;
 use crate::sealed::{AgentClaims, Salts, SealedAction};
 
 /// How long an approval may wait to be used when no requirement says it.
@@ -128,10 +129,12 @@ impl Asking {
         }
         self.inner.claim(hold.request);
         tracing::info!(attached = answer.attached, digest = %sealed.digest().short(), "asked");
+        // A request from an earlier start is drawn again: its first copy may be out of sight.
+        let again = answer.attached.then_some(hold.request);
         let waited = tokio::select! {
             biased;
             waited = self.wait(&mut hold, &answer) => waited,
-            () = self.inner.deliver_until_dropped() => Err(ApprovalError::new(Code::Misuse, "the deliveries ended")),
+            () = self.inner.deliver_until_dropped(again) => Err(ApprovalError::new(Code::Misuse, "the deliveries ended")),
         };
         waited?;
         hold.release();
@@ -303,7 +306,10 @@ impl Asking {
         };
         match state.phase() {
             Phase::Pending => None,
-            Phase::Approved { .. } => Some(Ok(())),
+            Phase::Approved { until, .. } => {
+                self.tell(state, *until);
+                Some(Ok(()))
+            }
             Phase::Denied { by: None, .. } => no(
                 Code::PolicyDenied,
                 "a policy rule forbids this; no approval can lift it",
@@ -321,6 +327,23 @@ impl Asking {
                 "this call has been approved and used before; one approval, one run",
             ),
         }
+    }
+
+    /// Says who let it run, and how long ago; for the program's own log.
+    fn tell(&self, state: &RequestState, until: Timestamp) {
+        let approved_at = until.before(state.use_within());
+        let ago = self.inner.clock.now().since(approved_at).as_millis();
+        let people = state
+            .reviews()
+            .iter()
+            .filter(|review| review.vote == Vote::Approve);
+        let by: Vec<_> = people.map(|review| review.person.as_str()).collect();
+        let by = if by.is_empty() {
+            "policy".to_owned()
+        } else {
+            by.join(", ")
+        };
+        tracing::info!(target: "approvals_core::decided", request = %state.id(), by, resumed_after_ms = ago, "approved");
     }
 
     async fn denied(&self, state: &RequestState, person: &PersonId) -> ApprovalError {

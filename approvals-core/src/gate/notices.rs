@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Gate, Inner, desk};
 use crate::commit::Work;
 use crate::error::ApprovalError;
+use crate::id::RequestId;
 use crate::lifecycle::{Command, NoticeResult};
 use crate::ports::{Due, Notice, Notifier};
 
@@ -31,9 +32,13 @@ impl Gate {
 
 impl Inner {
     /// Delivers for as long as somebody waits; never returns by itself.
-    pub(super) async fn deliver_until_dropped(&self) {
+    /// `again` is a request that is drawn once more before anything else.
+    pub(super) async fn deliver_until_dropped(&self, again: Option<RequestId>) {
         if self.notifiers.is_empty() {
             std::future::pending::<()>().await;
+        }
+        if let Some(request) = again {
+            self.draw_again(request).await;
         }
         loop {
             if let Err(error) = self.deliver().await {
@@ -42,6 +47,17 @@ impl Inner {
                 tracing::warn!(%error, "notices could not be read");
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn draw_again(&self, request: RequestId) {
+        let Ok(card) = desk::card(self, request).await else {
+            return;
+        };
+        for notifier in &self.notifiers {
+            // What is due is still due; a copy that cannot be drawn again loses nothing.
+            let notice = Notice::new(card.clone(), 0);
+            let _ = tokio::time::timeout(PATIENCE, notifier.notify(&notice)).await;
         }
     }
 

@@ -9,7 +9,10 @@ use approvals_core::ports::Filter;
 use approvals_core::principal::IdentityKey;
 use approvals_core::review::Evidence;
 use approvals_core::testing::Everybody;
-use approvals_core::{Agent, ApprovalError, Assurance, Gate, Policy, RequestId, Review, VerifiedApprover, Vote, requires_approval};
+use approvals_core::{
+    Agent, ApprovalError, Assurance, Gate, Policy, RequestId, Review, VerifiedApprover, Vote,
+    requires_approval,
+};
 use approvals_store::sqlite::SqliteStore;
 
 use crate::floor;
@@ -24,33 +27,95 @@ async fn refund(amount_cents: u64, order: String) -> Result<bool, ApprovalError>
 }
 
 pub fn measure(table: &mut Table) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let dir = tempfile::tempdir().expect("a folder");
     let sync = floor::sync_ms(dir.path());
-    table.row("floor: append 500 B + fdatasync, p50", sync, "ms", "raw file");
+    table.row(
+        "floor: append 500 B + fdatasync, p50",
+        sync,
+        "ms",
+        "raw file",
+    );
     let one = floor::sqlite_per_second(dir.path(), 1, 400);
     let batch = floor::sqlite_per_second(dir.path(), 256, 60);
-    table.row("floor: SQLite, 1 record a commit", one, "/s", "WAL, synchronous=FULL");
-    table.row("floor: SQLite, 256 records a commit", batch, "/s", "WAL, synchronous=FULL");
+    table.row(
+        "floor: SQLite, 1 record a commit",
+        one,
+        "/s",
+        "WAL, synchronous=FULL",
+    );
+    table.row(
+        "floor: SQLite, 256 records a commit",
+        batch,
+        "/s",
+        "WAL, synchronous=FULL",
+    );
     runtime.block_on(async {
         let mut alone = 0.0;
         for (callers, each) in [(1, 150), (64, 12), (256, 6)] {
             let run = run(dir.path(), callers, each).await;
             let name = format!("SQLite, {callers} callers");
-            table.row(&format!("{name}: approvals"), run.approvals, "/s", "asked, decided, used, ended");
-            table.row(&format!("{name}: records"), run.records, "/s", "each under a signed head and a returned sync");
-            table.row(&format!("{name}: decision to first statement, p50"), run.wake_ms, "ms", format!("{:.1} syncs of the raw file", run.wake_ms / sync));
-            table.row(&format!("{name}: bytes an approval"), run.bytes, "B", "database after a checkpoint, log included");
+            table.row(
+                &format!("{name}: approvals"),
+                run.approvals,
+                "/s",
+                "asked, decided, used, ended",
+            );
+            table.row(
+                &format!("{name}: records"),
+                run.records,
+                "/s",
+                "each under a signed head and a returned sync",
+            );
+            table.row(
+                &format!("{name}: decision to first statement, p50"),
+                run.wake_ms,
+                "ms",
+                format!("{:.1} syncs of the raw file", run.wake_ms / sync),
+            );
+            table.row(
+                &format!("{name}: bytes an approval"),
+                run.bytes,
+                "B",
+                "database after a checkpoint, log included",
+            );
             match callers {
                 1 => {
                     alone = run.records;
-                    table.row("G1: one caller / raw one-record commits", run.records / one, "x", "goal 0.40");
+                    table.row(
+                        "G1: one caller / raw one-record commits",
+                        run.records / one,
+                        "x",
+                        "goal 0.40",
+                    );
                 }
-                64 => table.row("G2: 64 callers / one caller", run.records / alone, "x", "goal 15"),
-                _ => table.row("G3: 256 callers / raw batches of 256", run.records / batch, "x", "goal 0.50"),
+                64 => table.row(
+                    "G2: 64 callers / one caller",
+                    run.records / alone,
+                    "x",
+                    "goal 15",
+                ),
+                _ => table.row(
+                    "G3: 256 callers / raw batches of 256",
+                    run.records / batch,
+                    "x",
+                    "goal 0.50",
+                ),
             }
-            assert!(run.covered, "G6: the signed head covers every acknowledged record");
-            table.row(&format!("G6: {name}: records under the signed head"), 100.0, "%", "asserted");
+            assert!(
+                run.covered,
+                "G6: the signed head covers every acknowledged record"
+            );
+            table.row(
+                &format!("G6: {name}: records under the signed head"),
+                100.0,
+                "%",
+                "asserted",
+            );
         }
     });
 }
@@ -110,14 +175,27 @@ async fn one(gate: &Gate, caller: usize, number: usize, wakes: &Mutex<Vec<f64>>)
     asked.await.expect("started");
     let request = find(gate, caller).await;
     let card = gate.card(request).await.expect("a card");
-    let approver = VerifiedApprover::assertion(IdentityKey::new("test", "", "u_ops").expect("a name"), Assurance::A3, Evidence::new("test"));
-    let review = Review::new(approver, card.request, card.digest, card.policy, Vote::Approve);
+    let approver = VerifiedApprover::assertion(
+        IdentityKey::new("test", "", "u_ops").expect("a name"),
+        Assurance::A3,
+        Evidence::new("test"),
+    );
+    let review = Review::new(
+        approver,
+        card.request,
+        card.digest,
+        card.policy,
+        Vote::Approve,
+    );
     let start = Instant::now();
     gate.review(review).await.expect("counted");
     assert!(waiting.await.expect("no panic").expect("approved"));
     let started = STARTED.lock().expect("not poisoned").unwrap_or(start);
     if started > start {
-        wakes.lock().expect("not poisoned").push((started - start).as_secs_f64() * 1e3);
+        wakes
+            .lock()
+            .expect("not poisoned")
+            .push((started - start).as_secs_f64() * 1e3);
     }
 }
 
@@ -125,7 +203,11 @@ async fn find(gate: &Gate, caller: usize) -> RequestId {
     let agent = format!("bench-{caller}");
     loop {
         let filter = Filter::pending();
-        let rows = gate.journal().read(move |reader| reader.requests(&filter)).await.expect("readable");
+        let rows = gate
+            .journal()
+            .read(move |reader| reader.requests(&filter))
+            .await
+            .expect("readable");
         if let Some(row) = rows.iter().find(|row| row.agent.as_str() == agent) {
             return row.id;
         }
@@ -138,20 +220,32 @@ async fn open(path: &Path) -> Gate {
     let groups = ["ops".parse().expect("a name")].into();
     Gate::builder()
         .policy(Policy::parse(text, &groups, &[]).expect("a policy"))
-        .people(Everybody::new().member("u_ops".parse().expect("a name"), "ops".parse().expect("a name")))
+        .people(Everybody::new().member(
+            "u_ops".parse().expect("a name"),
+            "ops".parse().expect("a name"),
+        ))
         .store(SqliteStore::open(path).expect("a store"))
-        .ledger_key(LedgerKey::generate().expect("a key"), &"bench.invalid/log".parse().expect("a name"))
+        .ledger_key(
+            LedgerKey::generate().expect("a key"),
+            &"bench.invalid/log".parse().expect("a name"),
+        )
         .open()
         .await
         .expect("a gate")
 }
 
 async fn size(gate: &Gate) -> u64 {
-    gate.journal().read(|reader| reader.head()).await.expect("readable").frontier.size()
+    gate.journal()
+        .read(|reader| reader.head())
+        .await
+        .expect("readable")
+        .frontier
+        .size()
 }
 
 fn bytes(path: &Path) -> f64 {
     let connection = rusqlite::Connection::open(path).expect("readable");
-    let _: Result<i64, _> = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+    let _: Result<i64, _> =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
     std::fs::metadata(path).map_or(f64::NAN, |meta| meta.len() as f64)
 }

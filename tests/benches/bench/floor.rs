@@ -14,7 +14,11 @@ const RECORD: [u8; 500] = [7; 500];
 /// Milliseconds of one append and fdatasync, at the median.
 pub fn sync_ms(dir: &Path) -> f64 {
     let path = dir.join("probe");
-    let mut file = OpenOptions::new().create(true).append(true).open(path).expect("a file");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .expect("a file");
     let mut samples = Vec::new();
     for _ in 0..200 {
         let start = Instant::now();
@@ -34,7 +38,9 @@ pub fn sqlite_per_second(dir: &Path, per_commit: usize, commits: usize) -> f64 {
     for _ in 0..commits {
         let transaction = connection.transaction().expect("begun");
         {
-            let mut insert = transaction.prepare_cached("INSERT INTO r(bytes) VALUES (?1)").expect("prepared");
+            let mut insert = transaction
+                .prepare_cached("INSERT INTO r(bytes) VALUES (?1)")
+                .expect("prepared");
             for _ in 0..per_commit {
                 insert.execute(params![&RECORD[..]]).expect("inserted");
             }

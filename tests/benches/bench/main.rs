@@ -9,7 +9,10 @@ mod overhead;
 mod table;
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with("--"))
+        .collect();
     let wants = |name: &str| words.is_empty() || words.iter().any(|word| word == name);
     let mut table = table::Table::new();
     if wants("overhead") {

@@ -18,7 +18,10 @@ impl Table {
         }
         println!();
         for (what, value, unit, note) in &self.0 {
-            println!("{}", serde_json::json!({"what": what, "value": (value * 1000.0).round() / 1000.0, "unit": unit, "note": note}));
+            println!(
+                "{}",
+                serde_json::json!({"what": what, "value": (value * 1000.0).round() / 1000.0, "unit": unit, "note": note})
+            );
         }
     }
 }

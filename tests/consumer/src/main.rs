@@ -1,32 +1,32 @@
 //! Guards functions of every form with nothing but `approvals-core`, runs each of them approved
 //! and denied, and prints the inventory.
 
-mod clerk;
 mod executor;
 mod forms;
 
 use std::process::ExitCode;
 
 use approvals_core::testing::TestGate;
-use approvals_core::{Agent, Code, clear_default, install_default};
+use approvals_core::{Agent, Code};
 
-use clerk::Clerk;
+use executor::Task;
+use forms::ProgramError;
 
 fn main() -> ExitCode {
-    let asynchronous: Vec<_> = forms::asynchronous().iter().map(run).collect();
-    let blocking: Vec<_> = forms::blocking().iter().map(run_blocking).collect();
+    let mut failures = Vec::new();
+    for form in forms::asynchronous() {
+        failures.extend(form.judge(executor::run(awaited(form.call))));
+    }
+    for form in forms::blocking() {
+        failures.extend(form.judge(blocked(form.call)));
+    }
     for guarded in approvals_core::inventory() {
         println!("{} {} {}", guarded.scope, guarded.function, guarded.version);
     }
-    let failed: Vec<_> = asynchronous
-        .into_iter()
-        .chain(blocking)
-        .filter_map(Result::err)
-        .collect();
-    for failure in &failed {
+    for failure in &failures {
         eprintln!("{failure}");
     }
-    if failed.is_empty() {
+    if failures.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -40,43 +40,59 @@ struct Form<T> {
     call: T,
 }
 
-type Answer = Result<u64, forms::ProgramError>;
+type Answer = Result<u64, ProgramError>;
 
-/// Awaits the call behind a gate of this program's own.
-fn run(form: &Form<fn() -> executor::Task<Answer>>) -> Result<(), String> {
-    let mut answers = Vec::new();
-    for clerk in [Clerk::approving(), Clerk::denying()] {
-        install_default(&clerk).map_err(|error| error.to_string())?;
-        answers.push(executor::run((form.call)()));
-        clear_default();
-        answers.push(clerk.used());
+/// What came of one form.
+#[derive(Debug)]
+struct Outcomes {
+    approved: Answer,
+    denied: Answer,
+    without_gate: Answer,
+    /// How often people were asked by the first two.
+    asked: (usize, usize),
+}
+
+async fn awaited(call: fn() -> Task<Answer>) -> Outcomes {
+    let (yes, no) = (TestGate::approving(), denying().await);
+    Outcomes {
+        approved: yes.enter(agent(), call()).await,
+        denied: no.enter(agent(), call()).await,
+        without_gate: call().await,
+        asked: (yes.asked().len(), no.asked().len()),
     }
-    answers.push(executor::run((form.call)()));
-    expect(form.name, form.want, &answers)
 }
 
-/// Makes the call behind the test gate, which is the real one.
-fn run_blocking(form: &Form<fn() -> Answer>) -> Result<(), String> {
-    let agent = || Agent::new("consumer").on_behalf_of("u_alice");
-    let gate = TestGate::approving();
-    let approved = gate.gate().enter_blocking(agent(), form.call);
-    let asked = u64::try_from(gate.asked().len()).unwrap_or(0);
-    let denying = executor::ready(TestGate::script().deny("*", "not today").start());
-    let denied = denying.gate().enter_blocking(agent(), form.call);
-    let answers = [approved, Ok(asked), denied, Ok(0), (form.call)()];
-    expect(form.name, form.want, &answers)
+fn blocked(call: fn() -> Answer) -> Option<Outcomes> {
+    let (yes, no) = (TestGate::approving(), executor::run(denying())?);
+    Some(Outcomes {
+        approved: yes.gate().enter_blocking(agent(), call),
+        denied: no.gate().enter_blocking(agent(), call),
+        without_gate: call(),
+        asked: (yes.asked().len(), no.asked().len()),
+    })
 }
 
-/// Approved it runs once; denied, and without a gate, it does not run.
-fn expect(name: &str, want: u64, answers: &[Answer]) -> Result<(), String> {
-    use forms::ProgramError::Refused;
-    let good = matches!(
-        answers,
-        [Ok(value), Ok(1), Err(Refused(Code::Denied)), Ok(0), Err(Refused(Code::Misuse))] if *value == want
-    );
-    if good {
-        Ok(())
-    } else {
-        Err(format!("{name}: {answers:?}"))
+async fn denying() -> TestGate {
+    TestGate::script().deny("*", "not today").start().await
+}
+
+fn agent() -> Agent {
+    Agent::new("consumer").on_behalf_of("u_alice")
+}
+
+impl<T> Form<T> {
+    /// Approved it runs; denied, and without a gate, it does not.
+    fn judge(&self, outcomes: Option<Outcomes>) -> Option<String> {
+        use ProgramError::Refused;
+        let good = matches!(
+            &outcomes,
+            Some(Outcomes {
+                approved: Ok(value),
+                denied: Err(Refused(Code::Denied)),
+                without_gate: Err(Refused(Code::Misuse)),
+                asked: (1, 1),
+            }) if *value == self.want
+        );
+        (!good).then(|| format!("{}: {outcomes:?}", self.name))
     }
 }

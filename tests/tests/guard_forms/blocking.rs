@@ -59,6 +59,10 @@ fn traced_above(number: u8) -> Result<u8, ApprovalError> {
 
 /// As the async `check`, on this thread.
 #[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a wanted value reads better than a reference to it"
+)]
 fn check<T: PartialEq + std::fmt::Debug, E: Refusal>(
     denied_by: &TestGate,
     want: T,

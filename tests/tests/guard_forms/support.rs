@@ -90,6 +90,10 @@ pub(crate) async fn denying() -> TestGate {
 /// Approved, the call runs once and returns what it wants; denied or without a gate, it does not
 /// run and says so.
 #[track_caller]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a wanted value reads better than a reference to it"
+)]
 pub(crate) fn check<T, E, F>(want: T, call: impl Fn() -> F)
 where
     T: PartialEq + Debug,

@@ -59,6 +59,10 @@ trait Run<X> {
 }
 
 #[async_trait]
+#[expect(
+    clippy::elidable_lifetime_names,
+    reason = "a named lifetime is one of the forms"
+)]
 impl<'r, X: Send + Sync + Clone + serde::Serialize + 'static> Run<X> for Runbook<'r> {
     fn steps(&self) -> u8 {
         self.steps

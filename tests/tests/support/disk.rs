@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use approvals_core::RequestId;
 use approvals_core::clock::Timestamp;
 use approvals_core::id::BootId;
 use approvals_core::ledger::StoredRecord;
@@ -15,7 +16,6 @@ use approvals_core::memory::ForgetfulStore;
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
 use approvals_core::sealed::Disclosure;
-use approvals_core::RequestId;
 
 use super::trap::Trap;
 
@@ -89,10 +89,7 @@ impl Disk {
     }
 
     /// Changes records on their way out.
-    pub fn tamper(
-        &self,
-        change: impl Fn(Vec<StoredRecord>) -> Vec<StoredRecord> + Send + 'static,
-    ) {
+    pub fn tamper(&self, change: impl Fn(Vec<StoredRecord>) -> Vec<StoredRecord> + Send + 'static) {
         *self.0.tamper.lock().unwrap() = Some(Box::new(change));
     }
 
@@ -114,7 +111,9 @@ impl Disk {
 
     fn step(&self, step: &str) -> Result<(), StoreError> {
         if self.0.trap.springs(step) {
-            Err(StoreError::unavailable(format!("the disk failed at {step}")))
+            Err(StoreError::unavailable(format!(
+                "the disk failed at {step}"
+            )))
         } else {
             Ok(())
         }

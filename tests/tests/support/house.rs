@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use approvals_core::clock::{Clock, Timestamp};
 use approvals_core::ledger::{LedgerKey, Origin, VerifierKey};
-use approvals_core::ports::{
-    Delivery, Directory, DirectoryError, Notice, Notifier, NotifyError,
-};
+use approvals_core::ports::{Delivery, Directory, DirectoryError, Notice, Notifier, NotifyError};
 use approvals_core::testing::TokioClock;
 use approvals_core::{ApprovalError, Gate, IdentityKey, PersonId, Policy, Standing};
 use async_trait::async_trait;

@@ -43,9 +43,7 @@ pub async fn drop_table(effects: Effects, table: String) -> Result<usize, Approv
 
 /// The agent that asks, for Alice and owned by Olga.
 pub fn bot() -> Agent {
-    Agent::new("bot")
-        .on_behalf_of("u_alice")
-        .owned_by("u_olga")
+    Agent::new("bot").on_behalf_of("u_alice").owned_by("u_olga")
 }
 
 /// The same agent, which only asks and goes away.

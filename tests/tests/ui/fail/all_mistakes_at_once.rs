@@ -2,7 +2,13 @@
 
 use approvals_core::{ApprovalError, requires_approval};
 
-#[requires_approval(scope = "DB.export", reason = "{}", redact(tokn), skip(_pool), priority = 7)]
+#[requires_approval(
+    scope = "DB.export",
+    reason = "{}",
+    redact(tokn),
+    skip(_pool),
+    priority = 7
+)]
 const fn export(token: String, _: u8) -> Result<(), ApprovalError> {
     Ok(())
 }

@@ -9,11 +9,16 @@ struct DropTable {
 }
 
 async fn drop_table(command: Approved<DropTable>) -> Result<(), ApprovalError> {
-    command.run(|DropTable { table }| async move { Ok(drop(table)) }).await
+    command
+        .run(|DropTable { table }| async move { Ok(drop(table)) })
+        .await
 }
 
 async fn bypass() -> Result<(), ApprovalError> {
-    drop_table(DropTable { table: String::new() }).await
+    drop_table(DropTable {
+        table: String::new(),
+    })
+    .await
 }
 
 fn main() {}

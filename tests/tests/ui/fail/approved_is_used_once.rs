@@ -9,8 +9,12 @@ struct DropTable {
 }
 
 async fn twice(approved: Approved<DropTable>) -> Result<(), ApprovalError> {
-    approved.run(|_| async { Ok::<(), ApprovalError>(()) }).await?;
-    approved.run(|_| async { Ok::<(), ApprovalError>(()) }).await
+    approved
+        .run(|_| async { Ok::<(), ApprovalError>(()) })
+        .await?;
+    approved
+        .run(|_| async { Ok::<(), ApprovalError>(()) })
+        .await
 }
 
 fn main() {}

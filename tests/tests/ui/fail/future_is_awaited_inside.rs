@@ -1,12 +1,13 @@
 //! A future that is handed out would run after the guard has ended.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use approvals_core::{ApprovalError, requires_approval};
 
-use std::future::Future;
-
 #[requires_approval(scope = "db.export")]
-async fn export(table: String) -> Result<impl Future<Output = u64>, ApprovalError> {
-    Ok(async move { table.len() as u64 })
+async fn export(table: String) -> Result<Pin<Box<dyn Future<Output = usize>>>, ApprovalError> {
+    Ok(Box::pin(async move { table.len() }))
 }
 
 fn main() {}

@@ -20,7 +20,13 @@ struct DropTable {
 
 fn main() {
     let _ = export(String::new());
-    let _ = DropTable { table: String::new() }.table;
-    let scopes: Vec<&str> = approvals_core::inventory().iter().map(|guarded| guarded.scope).collect();
+    let _ = DropTable {
+        table: String::new(),
+    }
+    .table;
+    let scopes: Vec<&str> = approvals_core::inventory()
+        .iter()
+        .map(|guarded| guarded.scope)
+        .collect();
     assert_eq!(scopes, ["db.drop", "db.export"]);
 }

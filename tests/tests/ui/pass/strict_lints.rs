@@ -1,7 +1,19 @@
 //! Guards under the strictest lints that a crate may set.
 #![forbid(unsafe_code)]
-#![deny(warnings, missing_docs, unused, unreachable_code, rust_2018_idioms, clippy::all)]
-#![deny(unused_qualifications, single_use_lifetimes, unit_bindings, let_underscore_drop)]
+#![deny(
+    warnings,
+    missing_docs,
+    unused,
+    unreachable_code,
+    rust_2018_idioms,
+    clippy::all
+)]
+#![deny(
+    unused_qualifications,
+    single_use_lifetimes,
+    unit_bindings,
+    let_underscore_drop
+)]
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,8 +29,18 @@ pub struct Pool;
 ///
 /// # Errors
 /// When it is refused.
-#[requires_approval(scope = "db.export", reason = "export of {table}", redact(token), skip(_pool))]
-pub async fn export(_pool: &Pool, table: String, token: String, _extra: u8) -> Result<u64, ApprovalError> {
+#[requires_approval(
+    scope = "db.export",
+    reason = "export of {table}",
+    redact(token),
+    skip(_pool)
+)]
+pub async fn export(
+    _pool: &Pool,
+    table: String,
+    token: String,
+    _extra: u8,
+) -> Result<u64, ApprovalError> {
     if token.is_empty() {
         return Ok(0);
     }
@@ -100,7 +122,9 @@ pub async fn drop_table<T>(command: Approved<DropTable<'_, T>>) -> Result<usize,
 where
     T: Clone + serde::Serialize,
 {
-    command.run(|DropTable { table, .. }| async move { Ok(table.len()) }).await
+    command
+        .run(|DropTable { table, .. }| async move { Ok(table.len()) })
+        .await
 }
 
 fn main() {}

@@ -1,0 +1,17 @@
+//! The built binary from end to end: a state directory, real SSH keys, calls that wait.
+#![cfg(unix)]
+
+#[cfg(test)]
+mod decide;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod policy;
+#[cfg(test)]
+mod seen;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod surface;
+#[cfg(test)]
+mod verify;
