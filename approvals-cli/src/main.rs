@@ -2,6 +2,10 @@
 //!
 //! Thin on purpose: it parses, prints, and calls the libraries. Every rule is theirs.
 //!
+//! With `--json` standard output carries exactly one JSON document, whatever happens: the answer, or
+//! `{"error":{"code":…,"message":…,"request":…}}`. Standard error is for people: the card that is
+//! being decided, what `ssh-keygen` asks, and the error in words.
+//!
 //! Exit codes: 0 done, 1 refused or a check failed, 2 wrong use, 3 not available.
 
 mod answer;

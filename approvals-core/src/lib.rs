@@ -33,7 +33,50 @@ pub mod terminal;
 pub mod testing;
 pub mod text;
 
-pub use approvals_macros::{Action, requires_approval};
+/// Makes a struct an action that runs through [`approve`] and [`Approved::run`].
+///
+/// # Examples
+/// ```
+/// use approvals_core::Action;
+///
+/// #[derive(Action)]
+/// #[action(scope = "iam.grant", reason = "give {role} to {user}", environment = "prod")]
+/// struct Grant {
+///     user: String,
+///     role: String,
+///     #[action(redact)]
+///     one_time_code: String,
+/// }
+/// # drop(Grant { user: String::new(), role: String::new(), one_time_code: String::new() });
+/// ```
+pub use approvals_macros::Action;
+/// Lets a function run only after people, or a rule, approved exactly this call of it.
+///
+/// # Examples
+/// ```
+/// use approvals_core::testing::TestGate;
+/// use approvals_core::{Agent, ApprovalError, requires_approval};
+///
+/// #[requires_approval(
+///     scope = "k8s.scale",
+///     reason = "scale {service} to {replicas}",
+///     resource = "deployment {service}",
+///     skip(client)
+/// )]
+/// async fn scale(client: &str, service: &str, replicas: u32) -> Result<u32, ApprovalError> {
+///     Ok(replicas)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ApprovalError> {
+/// let gate = TestGate::approving();
+/// let agent = Agent::new("bot").on_behalf_of("u_alice");
+/// assert_eq!(gate.enter(agent, scale("client", "web", 3)).await?, 3);
+/// assert_eq!(gate.assert_asked("k8s.scale").not_covered, ["client"]);
+/// # Ok(())
+/// # }
+/// ```
+pub use approvals_macros::requires_approval;
 
 pub use action::{GuardedFn, inventory, inventory_json};
 pub use card::Card;

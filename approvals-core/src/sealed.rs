@@ -168,8 +168,8 @@ impl ActionRecord {
     /// `NonCanonical` when the record has no canonical form; it always has one when it was sealed
     /// or read here.
     pub fn digest(&self) -> Result<ActionDigest, ApprovalError> {
-        let value = canonical::to_value(self).map_err(refuse)?;
-        Ok(ActionDigest::of(&value.to_bytes()))
+        let bytes = canonical::to_bytes(self).map_err(refuse)?;
+        Ok(ActionDigest::of(&bytes))
     }
 
     /// The random parts of the seal, from the disclosures kept beside the record.

@@ -113,7 +113,7 @@ async fn gates_open_while_others_write() {
     let home = home(&directory.path().join("home"));
     let writer = home.gate().unwrap().open().await.unwrap();
     let asking = async {
-        for number in 0..900 {
+        for number in 0..60 {
             let agent = bot()
                 .tool_call(number.to_string())
                 .wait(Duration::from_millis(1));
@@ -125,7 +125,7 @@ async fn gates_open_while_others_write() {
         }
     };
     let opening = async {
-        for _ in 0..700 {
+        for _ in 0..40 {
             home.gate().unwrap().open().await.unwrap();
         }
     };

@@ -122,7 +122,8 @@ async fn threat_10_nothing_invisible_is_drawn() {
 async fn threat_10_what_is_invisible_is_pointed_out() {
     let mut missing = Vec::new();
     for place in PLACES {
-        for text in INVISIBLE {
+        // A line break is written out, too; in a value, it is no reason to warn.
+        for text in INVISIBLE.iter().filter(|text| **text != "one\ntwo") {
             let warnings = asked(place, text).await.card.warnings();
             if !warnings
                 .iter()

@@ -96,13 +96,13 @@ async fn panicking(effects: Effects, token: String) -> Result<usize, ApprovalErr
 /// An error of the program's own, with the secret in it.
 #[derive(Debug)]
 enum Failure {
-    Refused(ApprovalError),
+    Refused,
     Login(String),
 }
 
 impl From<ApprovalError> for Failure {
-    fn from(error: ApprovalError) -> Self {
-        Self::Refused(error)
+    fn from(_: ApprovalError) -> Self {
+        Self::Refused
     }
 }
 
@@ -578,7 +578,7 @@ async fn threat_13_the_record_does_not_let_anybody_guess() {
             );
         }
         seen.push(token.sd.clone());
-        permit.start().await.unwrap();
+        drop(permit);
     }
     assert_ne!(
         seen[0], seen[1],

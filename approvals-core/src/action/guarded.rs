@@ -1,5 +1,8 @@
 //! What the macros say about a guarded function, and the inventory of all of them.
 
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
 use crate::digest::SchemaDigest;
 
 /// One guarded function, as the compiler saw it.
@@ -93,16 +96,32 @@ inventory::collect!(Listed);
 impl GuardedFn {
     /// Names exactly this signature: another scope, path, version, type or treatment differs.
     #[must_use]
-    pub fn schema(&self) -> SchemaDigest {
+    pub fn schema(&'static self) -> SchemaDigest {
+        // Digested once per function and process: the text cannot change while the program runs.
+        static KNOWN: RwLock<BTreeMap<usize, SchemaDigest>> = RwLock::new(BTreeMap::new());
+        let place = std::ptr::from_ref(self).addr();
+        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(schema) = known.get(&place) {
+            return *schema;
+        }
+        drop(known);
+        let schema = self.digest();
+        let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+        *known.entry(place).or_insert(schema)
+    }
+
+    fn digest(&self) -> SchemaDigest {
         let mut text = format!(
             "{}\n{}\n{}\n{}",
             self.scope, self.function, self.version, self.signature
         );
         for param in self.params {
-            text.push_str(&format!(
-                "\n{}:{:?}:{:?}",
-                param.name, param.kind, param.treatment
-            ));
+            let Param {
+                name,
+                kind,
+                treatment,
+            } = param;
+            text.push_str(&format!("\n{name}:{kind:?}:{treatment:?}"));
         }
         SchemaDigest::of(text.as_bytes())
     }

@@ -194,8 +194,17 @@ impl serde::Serialize for Value {
 /// # Ok::<(), approvals_core::canonical::NonCanonical>(())
 /// ```
 pub fn to_value<T: serde::Serialize + ?Sized>(value: &T) -> Result<Value, NonCanonical> {
-    let budget = ser::Budget::new();
-    value.serialize(ser::Serializer::new(&budget))
+    parse_own(&to_bytes(value)?)
+}
+
+/// The canonical bytes of anything serializable: those of its [`to_value`], without the detour.
+///
+/// # Errors
+/// [`NonCanonical`] when the value has no single canonical form, or its `Serialize` fails.
+pub fn to_bytes<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, NonCanonical> {
+    let mut out = String::with_capacity(512);
+    value.serialize(ser::Serializer::new(&mut out))?;
+    Ok(out.into_bytes())
 }
 
 /// Why a value has no single canonical form.

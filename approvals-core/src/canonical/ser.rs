@@ -1,81 +1,95 @@
-//! A serde serializer that builds a [`Value`] and refuses what has no single form.
-
-use std::cell::Cell;
+//! A serde serializer that prints the canonical bytes, and refuses what has no single form.
 
 use serde::Serialize;
 use serde::ser;
 
-use super::{MAX_BYTES, MAX_DEPTH, NonCanonical, Record, Value, by_utf16, clip};
+use super::{MAX_BYTES, MAX_DEPTH, NonCanonical, by_utf16, clip, integer, parse, write};
 
 type Result<T> = std::result::Result<T, NonCanonical>;
 
-/// How much a value may still take, so that a hostile one ends in an error and not in memory.
-pub(super) struct Budget(Cell<usize>);
-
-impl Budget {
-    pub(super) fn new() -> Self {
-        Self(Cell::new(MAX_BYTES))
-    }
-
-    pub(super) fn take(&self, bytes: usize) -> Result<()> {
-        let left = self.0.get().checked_sub(bytes);
-        self.0.set(left.ok_or_else(|| NonCanonical::new(format!("the value is longer than {MAX_BYTES} bytes; pass a reference to it and its digest instead")))?);
-        Ok(())
-    }
-}
-
-#[derive(Clone, Copy)]
+/// Prints onto the end of one string.
 pub(super) struct Serializer<'a> {
-    budget: &'a Budget,
+    out: &'a mut String,
     depth: usize,
 }
 
 impl<'a> Serializer<'a> {
-    pub(super) fn new(budget: &'a Budget) -> Self {
-        Self { budget, depth: 0 }
+    pub(super) fn new(out: &'a mut String) -> Self {
+        Self { out, depth: 0 }
     }
 
-    fn deeper(self) -> Result<Self> {
+    fn printed(self) -> Result<()> {
+        // A hostile value ends in an error and not in memory.
+        if self.out.len() > MAX_BYTES {
+            let message = format!(
+                "the value is longer than {MAX_BYTES} bytes; pass a reference to it and its digest instead"
+            );
+            return Err(NonCanonical::new(message));
+        }
+        Ok(())
+    }
+
+    fn whole(self, number: impl TryInto<i128>) -> Result<()> {
+        let number = number.try_into().unwrap_or(i128::MAX);
+        write::value(self.out, &integer(number)?);
+        self.printed()
+    }
+
+    fn deeper(&mut self) -> Result<Serializer<'_>> {
         if self.depth >= MAX_DEPTH {
             return Err(NonCanonical::new(format!(
                 "the value nests deeper than {MAX_DEPTH} levels"
             )));
         }
-        self.budget.take(2)?;
-        Ok(Self {
+        Ok(Serializer {
+            out: self.out,
             depth: self.depth + 1,
-            ..self
         })
     }
 
-    fn integer(self, number: impl TryInto<i128>) -> Result<Value> {
-        self.budget.take(2)?;
-        super::integer(number.try_into().unwrap_or(i128::MAX))
+    /// Opens `{"variant":`, which `end` closes with one brace more.
+    fn variant(mut self, variant: &str) -> Result<Self> {
+        self.deeper()?;
+        self.out.push('{');
+        write::text(self.out, variant);
+        self.out.push(':');
+        self.depth += 1;
+        Ok(self)
     }
 
-    fn list(self, len: Option<usize>) -> Result<List<'a>> {
-        let inner = self.deeper()?;
+    fn list(mut self, end: &'static str) -> Result<List<'a>> {
+        self.deeper()?;
+        self.out.push('[');
         Ok(List {
-            inner,
-            items: Vec::with_capacity(len.unwrap_or(0).min(1024)),
-            wrap: None,
+            from: self.out.len(),
+            printer: Self {
+                depth: self.depth + 1,
+                ..self
+            },
+            end,
         })
     }
 
-    fn fields(self, number: bool) -> Result<Fields<'a>> {
-        let inner = self.deeper()?;
+    fn fields(mut self, end: &'static str) -> Result<Fields<'a>> {
+        self.deeper()?;
+        self.out.push('{');
+        let start = self.out.len();
         Ok(Fields {
-            inner,
-            members: Vec::new(),
-            key: None,
-            wrap: None,
-            number,
+            printer: Self {
+                depth: self.depth + 1,
+                ..self
+            },
+            start,
+            names: Vec::new(),
+            sorted: true,
+            end,
+            number: false,
         })
     }
 }
 
 impl<'a> ser::Serializer for Serializer<'a> {
-    type Ok = Value;
+    type Ok = ();
     type Error = NonCanonical;
     type SerializeSeq = List<'a>;
     type SerializeTuple = List<'a>;
@@ -85,93 +99,80 @@ impl<'a> ser::Serializer for Serializer<'a> {
     type SerializeStruct = Fields<'a>;
     type SerializeStructVariant = Fields<'a>;
 
-    fn serialize_bool(self, v: bool) -> Result<Value> {
-        self.budget.take(4)?;
-        Ok(Value::Bool(v))
+    fn serialize_bool(self, v: bool) -> Result<()> {
+        self.out.push_str(if v { "true" } else { "false" });
+        self.printed()
     }
-    fn serialize_i8(self, v: i8) -> Result<Value> {
-        self.integer(v)
+    fn serialize_i8(self, v: i8) -> Result<()> {
+        self.whole(v)
     }
-    fn serialize_i16(self, v: i16) -> Result<Value> {
-        self.integer(v)
+    fn serialize_i16(self, v: i16) -> Result<()> {
+        self.whole(v)
     }
-    fn serialize_i32(self, v: i32) -> Result<Value> {
-        self.integer(v)
+    fn serialize_i32(self, v: i32) -> Result<()> {
+        self.whole(v)
     }
-    fn serialize_i64(self, v: i64) -> Result<Value> {
-        self.integer(v)
+    fn serialize_i64(self, v: i64) -> Result<()> {
+        self.whole(v)
     }
-    fn serialize_i128(self, v: i128) -> Result<Value> {
-        self.integer(v)
+    fn serialize_i128(self, v: i128) -> Result<()> {
+        self.whole(v)
     }
-    fn serialize_u8(self, v: u8) -> Result<Value> {
-        self.integer(v)
+    fn serialize_u8(self, v: u8) -> Result<()> {
+        self.whole(v)
     }
-    fn serialize_u16(self, v: u16) -> Result<Value> {
-        self.integer(v)
+    fn serialize_u16(self, v: u16) -> Result<()> {
+        self.whole(v)
     }
-    fn serialize_u32(self, v: u32) -> Result<Value> {
-        self.integer(v)
+    fn serialize_u32(self, v: u32) -> Result<()> {
+        self.whole(v)
     }
-    fn serialize_u64(self, v: u64) -> Result<Value> {
-        self.integer(v)
+    fn serialize_u64(self, v: u64) -> Result<()> {
+        self.whole(v)
     }
-    fn serialize_u128(self, v: u128) -> Result<Value> {
-        self.integer(v)
+    fn serialize_u128(self, v: u128) -> Result<()> {
+        self.whole(v)
     }
-    fn serialize_f32(self, v: f32) -> Result<Value> {
+    fn serialize_f32(self, v: f32) -> Result<()> {
         // Widening is exact, so what is shown is the number that runs, to the last digit.
         self.serialize_f64(f64::from(v))
     }
-    fn serialize_f64(self, v: f64) -> Result<Value> {
-        self.budget.take(8)?;
-        if v.is_finite() {
-            Ok(Value::Float(v))
-        } else {
-            Err(NonCanonical::new(
+    fn serialize_f64(self, v: f64) -> Result<()> {
+        if !v.is_finite() {
+            return Err(NonCanonical::new(
                 "NaN and infinities have no canonical form; pass a finite number or an Option",
-            ))
+            ));
         }
+        write::float(self.out, v);
+        self.printed()
     }
-    fn serialize_char(self, v: char) -> Result<Value> {
+    fn serialize_char(self, v: char) -> Result<()> {
         self.serialize_str(v.encode_utf8(&mut [0; 4]))
     }
-    fn serialize_str(self, v: &str) -> Result<Value> {
-        self.budget.take(v.len() + 2)?;
-        Ok(Value::Text(v.to_owned()))
+    fn serialize_str(self, v: &str) -> Result<()> {
+        write::text(self.out, v);
+        self.printed()
     }
-    fn serialize_bytes(self, v: &[u8]) -> Result<Value> {
-        self.budget.take(v.len().saturating_mul(2))?;
-        Ok(Value::List(
-            v.iter().map(|&byte| Value::Integer(byte.into())).collect(),
-        ))
-    }
-    fn serialize_none(self) -> Result<Value> {
-        self.serialize_unit()
-    }
-    fn serialize_some<T: Serialize + ?Sized>(self, v: &T) -> Result<Value> {
+    fn serialize_bytes(self, v: &[u8]) -> Result<()> {
         v.serialize(self)
     }
-    fn serialize_unit(self) -> Result<Value> {
-        self.budget.take(4)?;
-        Ok(Value::Null)
-    }
-    fn serialize_unit_struct(self, _: &'static str) -> Result<Value> {
+    fn serialize_none(self) -> Result<()> {
         self.serialize_unit()
     }
-    fn serialize_unit_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-    ) -> Result<Value> {
+    fn serialize_some<T: Serialize + ?Sized>(self, v: &T) -> Result<()> {
+        v.serialize(self)
+    }
+    fn serialize_unit(self) -> Result<()> {
+        self.out.push_str("null");
+        self.printed()
+    }
+    fn serialize_unit_struct(self, _: &'static str) -> Result<()> {
+        self.serialize_unit()
+    }
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<()> {
         self.serialize_str(variant)
     }
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        v: &T,
-    ) -> Result<Value> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, v: &T) -> Result<()> {
         v.serialize(self)
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -180,37 +181,43 @@ impl<'a> ser::Serializer for Serializer<'a> {
         _: u32,
         variant: &'static str,
         v: &T,
-    ) -> Result<Value> {
-        let inner = v.serialize(self.deeper()?)?;
-        one(variant, inner)
+    ) -> Result<()> {
+        let inner = self.variant(variant)?;
+        v.serialize(Serializer {
+            out: &mut *inner.out,
+            depth: inner.depth,
+        })?;
+        inner.out.push('}');
+        inner.printed()
     }
-    fn serialize_seq(self, len: Option<usize>) -> Result<List<'a>> {
-        self.list(len)
+    fn serialize_seq(self, _: Option<usize>) -> Result<List<'a>> {
+        self.list("]")
     }
-    fn serialize_tuple(self, len: usize) -> Result<List<'a>> {
-        self.list(Some(len))
+    fn serialize_tuple(self, _: usize) -> Result<List<'a>> {
+        self.list("]")
     }
-    fn serialize_tuple_struct(self, _: &'static str, len: usize) -> Result<List<'a>> {
-        self.list(Some(len))
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<List<'a>> {
+        self.list("]")
     }
     fn serialize_tuple_variant(
         self,
         _: &'static str,
         _: u32,
         variant: &'static str,
-        len: usize,
+        _: usize,
     ) -> Result<List<'a>> {
-        Ok(List {
-            wrap: Some(variant),
-            ..self.deeper()?.list(Some(len))?
-        })
+        self.variant(variant)?.list("]}")
     }
     fn serialize_map(self, _: Option<usize>) -> Result<Fields<'a>> {
-        self.fields(false)
+        self.fields("}")
     }
     fn serialize_struct(self, name: &'static str, _: usize) -> Result<Fields<'a>> {
         // With its feature `arbitrary_precision`, serde_json passes numbers as a struct of this name.
-        self.fields(name == "$serde_json::private::Number")
+        let number = name == "$serde_json::private::Number";
+        Ok(Fields {
+            number,
+            ..self.fields("}")?
+        })
     }
     fn serialize_struct_variant(
         self,
@@ -219,41 +226,42 @@ impl<'a> ser::Serializer for Serializer<'a> {
         variant: &'static str,
         _: usize,
     ) -> Result<Fields<'a>> {
-        Ok(Fields {
-            wrap: Some(variant),
-            ..self.deeper()?.fields(false)?
-        })
+        self.variant(variant)?.fields("}}")
     }
 }
 
 pub(super) struct List<'a> {
-    inner: Serializer<'a>,
-    items: Vec<Value>,
-    wrap: Option<&'static str>,
+    printer: Serializer<'a>,
+    from: usize,
+    end: &'static str,
 }
 
 impl List<'_> {
     fn push<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<()> {
-        self.items.push(item.serialize(self.inner)?);
-        Ok(())
+        if self.printer.out.len() > self.from {
+            self.printer.out.push(',');
+        }
+        item.serialize(Serializer {
+            out: &mut *self.printer.out,
+            depth: self.printer.depth,
+        })
     }
 
-    fn close(self) -> Result<Value> {
-        let list = Value::List(self.items);
-        self.wrap
-            .map_or(Ok(list.clone()), |variant| one(variant, list))
+    fn close(self) -> Result<()> {
+        self.printer.out.push_str(self.end);
+        self.printer.printed()
     }
 }
 
 macro_rules! list_like {
     ($($trait:ident :: $method:ident),*) => {$(
         impl ser::$trait for List<'_> {
-            type Ok = Value;
+            type Ok = ();
             type Error = NonCanonical;
             fn $method<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<()> {
                 self.push(item)
             }
-            fn end(self) -> Result<Value> {
+            fn end(self) -> Result<()> {
                 self.close()
             }
         }
@@ -266,67 +274,123 @@ list_like!(
     SerializeTupleVariant::serialize_field
 );
 
+/// A record in the making: each member is printed where it comes, and put in order at the end.
 pub(super) struct Fields<'a> {
-    inner: Serializer<'a>,
-    members: Vec<(String, Value)>,
-    key: Option<String>,
-    wrap: Option<&'static str>,
+    printer: Serializer<'a>,
+    start: usize,
+    /// Each name, and where its member begins.
+    names: Vec<(Name, usize)>,
+    sorted: bool,
+    end: &'static str,
     number: bool,
 }
 
+type Name = std::borrow::Cow<'static, str>;
+
 impl Fields<'_> {
-    fn push(&mut self, name: String, value: Value) -> Result<()> {
-        self.inner.budget.take(name.len() + 4)?;
-        self.members.push((name, value));
-        Ok(())
+    fn name(&mut self, name: Name) {
+        if let Some((last, _)) = self.names.last() {
+            self.printer.out.push(',');
+            self.sorted &= by_utf16(last, &name).is_lt();
+        }
+        self.names
+            .push((Clone::clone(&name), self.printer.out.len()));
+        write::text(self.printer.out, &name);
+        self.printer.out.push(':');
     }
 
-    fn close(mut self) -> Result<Value> {
+    fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        value.serialize(Serializer {
+            out: &mut *self.printer.out,
+            depth: self.printer.depth,
+        })
+    }
+
+    fn close(mut self) -> Result<()> {
         if self.number {
-            return exact_number(&self.members);
+            return self.exact_number();
         }
-        self.members
-            .sort_unstable_by(|left, right| by_utf16(&left.0, &right.0));
-        if let Some(name) = twice(&self.members) {
+        if !self.sorted {
+            self.sort()?;
+        }
+        self.printer.out.push_str(self.end);
+        self.printer.printed()
+    }
+
+    fn sort(&mut self) -> Result<()> {
+        let ends = self
+            .names
+            .iter()
+            .skip(1)
+            .map(|(_, from)| from - 1)
+            .chain([self.printer.out.len()]);
+        let mut members: Vec<(&Name, &str)> = Vec::with_capacity(self.names.len());
+        for ((name, from), to) in self.names.iter().zip(ends) {
+            members.push((name, self.printer.out.get(*from..to).unwrap_or_default()));
+        }
+        members.sort_unstable_by(|left, right| by_utf16(left.0, right.0));
+        let twice = members
+            .windows(2)
+            .find(|pair| matches!(pair, [left, right] if left.0 == right.0));
+        if let Some([(name, _), _]) = twice {
             return Err(NonCanonical::new(format!(
                 "the name `{}` stands twice",
                 clip(name)
             )));
         }
-        let record = Value::Record(Record(self.members));
-        match self.wrap {
-            Some(variant) => one(variant, record),
-            None => Ok(record),
-        }
+        let texts: Vec<&str> = members.into_iter().map(|(_, text)| text).collect();
+        let sorted = texts.join(",");
+        self.printer.out.truncate(self.start);
+        self.printer.out.push_str(&sorted);
+        Ok(())
+    }
+
+    /// What was printed is `{"…":"123"`: the number is the text inside.
+    fn exact_number(self) -> Result<()> {
+        let refuse = || NonCanonical::new("a number came in an unknown form");
+        let printed = self
+            .printer
+            .out
+            .get(self.start..)
+            .and_then(|member| member.split_once(':'));
+        let text = printed
+            .map(|(_, text)| text.trim_matches('"').to_owned())
+            .ok_or_else(refuse)?;
+        self.printer.out.truncate(self.start - 1);
+        write::value(self.printer.out, &parse::number(&text)?);
+        self.printer.printed()
     }
 }
 
 impl ser::SerializeMap for Fields<'_> {
-    type Ok = Value;
+    type Ok = ();
     type Error = NonCanonical;
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        self.key = Some(match key.serialize(self.inner)? {
-            Value::Text(text) => text,
-            Value::Integer(number) => number.to_string(),
-            Value::Bool(flag) => flag.to_string(),
-            other => {
-                return Err(NonCanonical::new(format!(
-                    "a {} cannot be the name of a member; use text",
-                    other.kind()
-                )));
+        let mut printed = String::new();
+        key.serialize(Serializer::new(&mut printed))?;
+        let name = match printed.as_bytes().first() {
+            Some(b'"') => serde_json::from_str(&printed)
+                .map_err(|error| NonCanonical::new(error.to_string()))?,
+            Some(b'{' | b'[' | b'n') | None => {
+                return Err(NonCanonical::new(
+                    "only texts, whole numbers and booleans can be names of members",
+                ));
             }
-        });
+            // Numbers and booleans are named by their own text, as serde_json names them.
+            _ if printed.contains('.') => {
+                return Err(NonCanonical::new(
+                    "a fraction cannot be the name of a member; use text",
+                ));
+            }
+            _ => printed,
+        };
+        self.name(name.into());
         Ok(())
     }
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        let key = self
-            .key
-            .take()
-            .ok_or_else(|| NonCanonical::new("a map gave a value before its key"))?;
-        let value = value.serialize(self.inner)?;
-        self.push(key, value)
+        self.value(value)
     }
-    fn end(self) -> Result<Value> {
+    fn end(self) -> Result<()> {
         self.close()
     }
 }
@@ -334,36 +398,16 @@ impl ser::SerializeMap for Fields<'_> {
 macro_rules! struct_like {
     ($($trait:ident),*) => {$(
         impl ser::$trait for Fields<'_> {
-            type Ok = Value;
+            type Ok = ();
             type Error = NonCanonical;
             fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<()> {
-                let value = value.serialize(self.inner)?;
-                self.push(name.to_owned(), value)
+                self.name(name.into());
+                self.value(value)
             }
-            fn end(self) -> Result<Value> {
+            fn end(self) -> Result<()> {
                 self.close()
             }
         }
     )*};
 }
 struct_like!(SerializeStruct, SerializeStructVariant);
-
-fn one(name: &str, value: Value) -> Result<Value> {
-    let mut record = Record::new();
-    record.insert(name, value)?;
-    Ok(Value::Record(record))
-}
-
-fn twice(members: &[(String, Value)]) -> Option<&str> {
-    members.windows(2).find_map(|pair| match pair {
-        [left, right] if left.0 == right.0 => Some(left.0.as_str()),
-        _ => None,
-    })
-}
-
-fn exact_number(members: &[(String, Value)]) -> Result<Value> {
-    match members {
-        [(_, Value::Text(text))] => super::parse::number(text),
-        _ => Err(NonCanonical::new("a number came in an unknown form")),
-    }
-}

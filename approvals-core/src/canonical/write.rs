@@ -44,7 +44,7 @@ fn integer(out: &mut String, number: i128) {
     };
 }
 
-fn float(out: &mut String, number: f64) {
+pub(super) fn float(out: &mut String, number: f64) {
     // The shortest text that reads back as the same number, as ECMAScript and RFC 8785 print it.
     let mut buffer = ryu_js::Buffer::new();
     let shortest = buffer.format_finite(number);
@@ -57,7 +57,7 @@ fn float(out: &mut String, number: f64) {
     }
 }
 
-fn text(out: &mut String, text: &str) {
+pub(super) fn text(out: &mut String, text: &str) {
     use std::fmt::Write;
     out.push('"');
     let mut plain_from = 0;

@@ -136,9 +136,9 @@ impl Asking {
             waited = self.wait(&mut hold, &answer) => waited,
             () = self.inner.deliver_until_dropped(again) => Err(ApprovalError::new(Code::Misuse, "the deliveries ended")),
         };
-        waited?;
+        let state = waited?;
         hold.release();
-        self.permit(hold.request, &sealed)
+        self.permit(state, &sealed)
     }
 
     /// Whether the caller named this one call itself.
@@ -255,7 +255,11 @@ impl Asking {
     }
 
     /// Waits for a decision: three clocks, and each ends in a no.
-    async fn wait(&self, hold: &mut Hold, first: &Answer) -> Result<(), ApprovalError> {
+    async fn wait(
+        &self,
+        hold: &mut Hold,
+        first: &Answer,
+    ) -> Result<Arc<RequestState>, ApprovalError> {
         let (inner, request) = (&self.inner, hold.request);
         let gives_up = self.agent.wait.map(|wait| inner.clock.now().after(wait));
         let mut watch = inner.journal.watch(request);
@@ -269,7 +273,7 @@ impl Asking {
             };
             if let Some(verdict) = self.verdict(&now_state).await {
                 hold.release();
-                return verdict;
+                return verdict.map(|()| now_state);
             }
             let now = inner.clock.now();
             let deadline = now_state.expires_at();
@@ -365,8 +369,12 @@ impl Asking {
         }
     }
 
-    fn permit(&self, request: RequestId, sealed: &SealedAction) -> Result<Permit, ApprovalError> {
-        let digest = sealed.digest();
+    fn permit(
+        &self,
+        state: Arc<RequestState>,
+        sealed: &SealedAction,
+    ) -> Result<Permit, ApprovalError> {
+        let (request, digest) = (state.id(), sealed.digest());
         let salts = sealed.salts().ok_or_else(|| different(request))?;
         let (inner, record, approved) = (
             Arc::clone(&self.inner),
@@ -392,7 +400,7 @@ impl Asking {
             )
             .map(|sealed| sealed.digest())
         };
-        let port = Port::new(Arc::clone(&self.inner), Arc::clone(&self.proposal));
+        let port = Port::new(Arc::clone(&self.inner), Arc::clone(&self.proposal), state);
         Ok(Permit::assertion(
             request,
             digest,

@@ -1,13 +1,12 @@
 //! Using a permit up, and what comes after.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Inner;
 use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::RequestId;
-use crate::lifecycle::{Command, Consumption, Finished};
+use crate::lifecycle::{Command, Consumption, Finished, RequestState, Reviewed};
 use crate::permit::{PermitPort, Queued};
 use crate::proposal::Proposal;
 use crate::request::Outcome;
@@ -16,20 +15,31 @@ use crate::review::Vote;
 pub(super) struct Port {
     inner: Arc<Inner>,
     proposal: Arc<Proposal>,
+    approved: Arc<RequestState>,
 }
 
 impl Port {
-    pub(super) fn new(inner: Arc<Inner>, proposal: Arc<Proposal>) -> Self {
-        Self { inner, proposal }
+    /// `approved` is the request as it was when it was approved: who approved it is settled then.
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        proposal: Arc<Proposal>,
+        approved: Arc<RequestState>,
+    ) -> Self {
+        Self {
+            inner,
+            proposal,
+            approved,
+        }
     }
 }
 
 impl PermitPort for Port {
     fn consume(&self, request: RequestId, digest: ActionDigest) -> Queued<()> {
         let (inner, proposal) = (Arc::clone(&self.inner), Arc::clone(&self.proposal));
+        let approved = Arc::clone(&self.approved);
         Box::pin(async move {
             let command =
-                Command::Consume(Box::new(facts(&inner, &proposal, request, digest).await?));
+                Command::Consume(Box::new(facts(&inner, &proposal, &approved, digest).await?));
             let ticket = inner.journal.command(command);
             match inner.patient(ticket).await {
                 Ok(answer) => match answer.refusal {
@@ -78,32 +88,22 @@ fn queued(inner: &Arc<Inner>, command: Command) -> Queued<()> {
 async fn facts(
     inner: &Inner,
     proposal: &Proposal,
-    request: RequestId,
+    approved: &RequestState,
     digest: ActionDigest,
 ) -> Result<Consumption, ApprovalError> {
     let policy = inner.policy();
+    let request = approved.id();
     let mut wish = Consumption::new(request, digest, policy.digest());
-    let Some((state, _)) = inner.journal.look(request).await? else {
-        return Ok(wish);
-    };
-    let mut standings = BTreeMap::new();
-    for review in state
-        .reviews()
-        .iter()
-        .filter(|review| review.vote == Vote::Approve)
-    {
-        let standing = inner
-            .people
-            .standing(&review.person)
-            .await
-            .map_err(|error| {
-                ApprovalError::new(Code::IdentityUnresolved, error.to_string())
-                    .with_request(request)
-            })?;
-        standings.extend(standing.map(|standing| (review.person.clone(), standing)));
+    let given = |review: &&Reviewed| review.vote == Vote::Approve;
+    for review in approved.reviews().iter().filter(given) {
+        let standing = inner.people.standing(&review.person).await;
+        let standing = standing.map_err(|error| {
+            ApprovalError::new(Code::IdentityUnresolved, error.to_string()).with_request(request)
+        })?;
+        let standing = standing.map(|standing| (review.person.clone(), standing));
+        wish.standings.extend(standing);
     }
-    wish.standings = standings;
-    if policy.digest() != state.policy().digest {
+    if policy.digest() != approved.policy().digest {
         wish.changed = Some(policy.evaluate(proposal));
     }
     Ok(wish)

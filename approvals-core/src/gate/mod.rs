@@ -56,20 +56,25 @@ pub trait ApprovalGate: Send + Sync + fmt::Debug {
     }
 }
 
-#[async_trait]
-impl<G: ApprovalGate + ?Sized> ApprovalGate for Arc<G> {
-    async fn authorize(&self, call: Call) -> Result<Permit, ApprovalError> {
-        (**self).authorize(call).await
-    }
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        #[async_trait]
+        impl<G: ApprovalGate + ?Sized> ApprovalGate for $pointer {
+            async fn authorize(&self, call: Call) -> Result<Permit, ApprovalError> {
+                (**self).authorize(call).await
+            }
 
-    fn shared(&self) -> Arc<dyn ApprovalGate> {
-        (**self).shared()
-    }
+            fn shared(&self) -> Arc<dyn ApprovalGate> {
+                (**self).shared()
+            }
 
-    fn default_agent(&self) -> Option<Agent> {
-        (**self).default_agent()
-    }
+            fn default_agent(&self) -> Option<Agent> {
+                (**self).default_agent()
+            }
+        }
+    )*};
 }
+forward!(Arc<G>, &G);
 
 /// The default gate: policy, store, ledger and people in this process.
 ///

@@ -24,6 +24,7 @@ pub trait GuardedReturn {
     fn succeeded(&self) -> bool;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E: From<ApprovalError>> GuardedReturn for Result<T, E> {
     fn refuse(error: ApprovalError) -> Self {
         Err(E::from(error))

@@ -99,9 +99,8 @@ impl AuditRecord {
     /// # Errors
     /// [`FormatError`] when they are longer than [`MAX_RECORD`].
     pub fn encode(&self, log: &Origin) -> Result<Vec<u8>, FormatError> {
-        let value = canonical::to_value(&Body::of(self, log))
+        let bytes = canonical::to_bytes(&Body::of(self, log))
             .map_err(|error| FormatError(error.to_string()))?;
-        let bytes = value.to_bytes();
         if bytes.len() > MAX_RECORD {
             return Err(FormatError(format!(
                 "the record takes {} bytes and may take {MAX_RECORD}; pass fewer parameters",

@@ -1,0 +1,159 @@
+//! SQLite behind a store that fails at one step.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use approvals_core::clock::Timestamp;
+use approvals_core::id::BootId;
+use approvals_core::ledger::StoredRecord;
+use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
+use approvals_core::request::IdempotencyKey;
+use approvals_core::sealed::Disclosure;
+use approvals_core::{ApprovalError, Gate, RequestId};
+use approvals_store::sqlite::SqliteStore;
+
+use super::scene::Scene;
+
+/// Every step that can fail.
+pub const STEPS: &[&str] = &[
+    "head",
+    "records",
+    "records_of",
+    "disclosures",
+    "requests",
+    "overdue",
+    "running",
+    "touched",
+    "begin",
+    "by_key",
+    "count",
+    "commit",
+    "commit fatal",
+    "reader",
+    "announce",
+    "take_due",
+];
+
+/// Which step fails, and from which call on.
+#[derive(Debug, Clone, Default)]
+pub struct Fault(Arc<Mutex<Option<(&'static str, usize)>>>);
+
+impl Fault {
+    /// The step fails from its `nth` call on, counted from 0.
+    pub fn arm(&self, step: &'static str, nth: usize) {
+        *self.0.lock().unwrap() = Some((step, nth));
+    }
+
+    pub fn disarm(&self) {
+        *self.0.lock().unwrap() = None;
+    }
+
+    fn strikes(&self, step: &str) -> bool {
+        let mut armed = self.0.lock().unwrap();
+        match &mut *armed {
+            Some((wanted, 0)) => *wanted == step,
+            Some((wanted, left)) if *wanted == step => {
+                *left -= 1;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn check(&self, step: &str) -> Result<(), StoreError> {
+        if self.strikes(step) {
+            Err(StoreError::unavailable(format!(
+                "the disk failed at {step}"
+            )))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A store, or a second way into one, that can fail.
+pub struct Faulty<R: ?Sized> {
+    fault: Fault,
+    inner: Box<R>,
+}
+
+impl Faulty<SqliteStore> {
+    /// A gate of the scene, on a store that can fail.
+    pub async fn gate(scene: &Scene, fault: &Fault) -> Result<Gate, ApprovalError> {
+        let home = &scene.home;
+        let store = Self {
+            fault: fault.clone(),
+            inner: Box::new(home.store()?),
+        };
+        Gate::builder()
+            .policy(home.policy().clone())
+            .people(home.people().clone())
+            .store(store)
+            .ledger_key(home.key()?, home.origin())
+            .open()
+            .await
+    }
+}
+
+macro_rules! reads {
+    ($($name:ident($($arg:ident: $ty:ty),*) -> $out:ty;)*) => {$(
+        fn $name(&mut self, $($arg: $ty),*) -> Result<$out, StoreError> {
+            self.fault.check(stringify!($name))?;
+            self.inner.$name($($arg),*)
+        }
+    )*};
+}
+
+impl<R: Reader + ?Sized> Reader for Faulty<R> {
+    reads! {
+        head() -> Head;
+        records(from: u64, limit: usize) -> Vec<StoredRecord>;
+        records_of(request: RequestId) -> Vec<StoredRecord>;
+        disclosures(request: RequestId) -> Vec<Disclosure>;
+        requests(filter: &Filter) -> Vec<RequestRow>;
+        overdue(now: Timestamp, limit: usize) -> Vec<RequestId>;
+        running() -> Vec<(RequestId, BootId)>;
+        touched(from: u64) -> (Vec<(RequestId, u64)>, u64);
+    }
+}
+
+impl Store for Faulty<SqliteStore> {
+    reads! {
+        begin() -> Head;
+        by_key(key: &IdempotencyKey) -> Option<RequestId>;
+        count(counter: &str, since: Timestamp) -> u64;
+        announce(boot: BootId) -> ();
+        take_due(channels: &[String], now: Timestamp, lease: Duration) -> Vec<Due>;
+    }
+
+    fn is_durable(&self) -> bool {
+        self.inner.is_durable()
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let failed = if self.fault.strikes("commit fatal") {
+            Err(StoreError::fatal("the sync failed"))
+        } else {
+            self.fault.check("commit")
+        };
+        if failed.is_err() {
+            self.inner.rollback();
+        }
+        failed.and_then(|()| self.inner.commit(batch))
+    }
+
+    fn rollback(&mut self) {
+        self.inner.rollback();
+    }
+
+    fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
+        self.fault.check("reader")?;
+        let inner = self.inner.reader()?;
+        let fault = self.fault.clone();
+        Ok(inner.map(|inner| Box::new(Faulty { fault, inner }) as Box<dyn Reader>))
+    }
+
+    fn is_gone(&mut self, boot: BootId) -> bool {
+        self.inner.is_gone(boot)
+    }
+}
