@@ -206,6 +206,12 @@ impl ApprovalError {
         self.0.code
     }
 
+    /// What it means and how to mend it, without code, person and request.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// The request it belongs to, when there is one.
     #[must_use]
     pub fn request(&self) -> Option<RequestId> {

@@ -12,11 +12,14 @@ use crate::request::Status;
 /// The longest card that is printed whole; a longer one is cut and carries no approve command.
 const MOST: usize = 8_000;
 
+/// Gives the command line for a verb on a card.
+type Command = Box<dyn Fn(&Card, &str) -> String + Send + Sync>;
+
 /// Prints every new request to a terminal, with the exact command that decides it elsewhere.
 ///
 /// It takes no decision itself: whoever sits at this terminal may be the requester.
 pub struct Terminal {
-    command: Box<dyn Fn(&Card, &str) -> String + Send + Sync>,
+    command: Command,
     out: Mutex<Box<dyn Write + Send>>,
 }
 

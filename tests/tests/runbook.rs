@@ -11,8 +11,14 @@ use std::time::{Duration, Instant};
 fn target() -> &'static Path {
     static TARGET: OnceLock<PathBuf> = OnceLock::new();
     TARGET.get_or_init(|| {
-        for words in [["-p", "examples", "--example", "runbook"], ["-p", "approvals-cli", "--bin", "approvals"]] {
-            let built = Command::new(env!("CARGO")).args(["build", "-q", "--locked"]).args(words).status();
+        for words in [
+            ["-p", "examples", "--example", "runbook"],
+            ["-p", "approvals-cli", "--bin", "approvals"],
+        ] {
+            let built = Command::new(env!("CARGO"))
+                .args(["build", "-q", "--locked"])
+                .args(words)
+                .status();
             assert!(built.unwrap().success(), "{words:?} builds");
         }
         // This test runs from `<target>/debug/deps`.
@@ -37,26 +43,44 @@ impl Runbook {
             .spawn()
             .unwrap();
         let (sender, lines) = channel();
-        let pipes: [Box<dyn std::io::Read + Send>; 2] = [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+        let pipes: [Box<dyn std::io::Read + Send>; 2] = [
+            Box::new(child.stdout.take().unwrap()),
+            Box::new(child.stderr.take().unwrap()),
+        ];
         for pipe in pipes {
             let sender = sender.clone();
-            std::thread::spawn(move || BufReader::new(pipe).lines().map_while(Result::ok).all(|line| sender.send(line).is_ok()));
+            std::thread::spawn(move || {
+                BufReader::new(pipe)
+                    .lines()
+                    .map_while(Result::ok)
+                    .all(|line| sender.send(line).is_ok())
+            });
         }
-        Self { child, lines, seen: Vec::new() }
+        Self {
+            child,
+            lines,
+            seen: Vec::new(),
+        }
     }
 
     /// Waits for a line that holds a text.
     fn line(&mut self, text: &str) -> String {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
-            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self
+                .lines
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
+            {
                 Ok(line) => {
                     self.seen.push(line.clone());
                     if line.contains(text) {
                         return line;
                     }
                 }
-                Err(_) => panic!("`{text}` was not printed; printed were:\n{}", self.seen.join("\n")),
+                Err(_) => panic!(
+                    "`{text}` was not printed; printed were:\n{}",
+                    self.seen.join("\n")
+                ),
             }
         }
     }
@@ -65,13 +89,22 @@ impl Runbook {
     fn command(&mut self, verb: &str) -> (Vec<String>, String) {
         let line = self.line(&format!("{verb} it"));
         let (_, words) = line.split_once(" -- ").unwrap();
-        let words: Vec<String> = words.split(' ').map(|word| word.trim_matches('\'').to_owned()).collect();
-        let id = words.iter().find(|word| word.starts_with("req_")).unwrap().clone();
+        let words: Vec<String> = words
+            .split(' ')
+            .map(|word| word.trim_matches('\'').to_owned())
+            .collect();
+        let id = words
+            .iter()
+            .find(|word| word.starts_with("req_"))
+            .unwrap()
+            .clone();
         (words, id)
     }
 
     fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
         assert!(sent.unwrap().success());
     }
 
@@ -88,7 +121,10 @@ impl Drop for Runbook {
 }
 
 fn approvals<S: AsRef<std::ffi::OsStr>>(words: &[S]) -> Output {
-    Command::new(target().join("approvals")).args(words).output().unwrap()
+    Command::new(target().join("approvals"))
+        .args(words)
+        .output()
+        .unwrap()
 }
 
 fn says(output: &Output) -> String {
@@ -128,7 +164,10 @@ fn approved_killed_attached_again_and_done() {
 
     let written = std::fs::read_to_string(dir.join("incident-4711-sessions.csv")).unwrap();
     assert_eq!(written.lines().count(), 225);
-    let left: u32 = rusqlite::Connection::open(dir.join("sessions.db")).unwrap().query_row("SELECT count(*) FROM sessions", [], |row| row.get(0)).unwrap();
+    let left: u32 = rusqlite::Connection::open(dir.join("sessions.db"))
+        .unwrap()
+        .query_row("SELECT count(*) FROM sessions", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(left, 400 - 224);
     verifies(&dir);
     let late = approvals(&approve);
@@ -142,14 +181,23 @@ fn denied_says_who_and_why_and_nothing_runs() {
     let dir = scratch.path().join("demo");
     let mut runbook = Runbook::start(&dir);
     let (deny, _) = runbook.command("deny");
-    assert!(approvals(&deny[..deny.len() - 2]).status.code() != Some(0), "without a key nobody decides");
+    assert!(
+        approvals(&deny[..deny.len() - 2]).status.code() != Some(0),
+        "without a key nobody decides"
+    );
     let mut deny = deny;
     let reason = deny.iter().position(|word| word == "--reason").unwrap();
-    deny.splice(reason + 1..deny.len() - 2, ["the change window is closed".to_owned()]);
+    deny.splice(
+        reason + 1..deny.len() - 2,
+        ["the change window is closed".to_owned()],
+    );
     let output = approvals(&deny);
     assert!(output.status.success(), "{}", says(&output));
     let stopped = runbook.line("stopped:");
-    assert!(stopped.contains("by u_dana") && stopped.contains("the change window is closed"), "{stopped}");
+    assert!(
+        stopped.contains("by u_dana") && stopped.contains("the change window is closed"),
+        "{stopped}"
+    );
     runbook.line("the ledger is verified");
     assert_eq!(runbook.end(), Some(1));
     assert!(!dir.join("incident-4711-sessions.csv").exists());
@@ -186,7 +234,11 @@ fn undecided_expires_and_nothing_runs() {
     let mut refused = Runbook::start(&dir);
     refused.line("raise `version`");
     drop(refused);
-    std::fs::write(dir.join("policy.toml"), hasty.replacen("version = 1", "version = 2", 1)).unwrap();
+    std::fs::write(
+        dir.join("policy.toml"),
+        hasty.replacen("version = 1", "version = 2", 1),
+    )
+    .unwrap();
 
     let mut runbook = Runbook::start(&dir);
     let (approve, _) = runbook.command("approve");

@@ -32,7 +32,7 @@ impl Moments {
 
 #[test]
 fn a_process_killed_at_any_moment_loses_nothing_it_acknowledged() {
-    const ROUNDS: u64 = 25;
+    const ROUNDS: u64 = 40;
     let scene = Scene::new();
     let (mut moments, mut acks) = (Moments(7), BTreeMap::new());
     let (mut unknown, start) = (0, Instant::now());
@@ -41,11 +41,11 @@ fn a_process_killed_at_any_moment_loses_nothing_it_acknowledged() {
         // Some live with a second process on the same ledger, which goes on when they die.
         let mut other = (round % 5 == 4)
             .then(|| scene.victim(&["loop", &((round + 1) * 1_000_000).to_string()]));
-        for _ in 0..moments.below(6) {
+        for _ in 0..moments.below(9) {
             let line = victim.line();
             acknowledge(&mut acks, &line);
         }
-        std::thread::sleep(Duration::from_micros(moments.below(4_000)));
+        std::thread::sleep(Duration::from_micros(moments.below(9_000)));
         for line in victim.kill() {
             acknowledge(&mut acks, &line);
         }
@@ -66,7 +66,7 @@ fn a_process_killed_at_any_moment_loses_nothing_it_acknowledged() {
         start.elapsed()
     );
     assert!(
-        acks.len() > 25,
+        acks.len() > 40,
         "the victims hardly did anything: {}",
         acks.len()
     );
@@ -169,17 +169,27 @@ fn threat_33_crash_points() {
         ("voted", approved, 0, "ok", 1),
         ("consumed", unknown, 0, "no AlreadyConsumed", 0),
         ("effect", unknown, 1, "no AlreadyConsumed", 1),
-        ("finished", succeeded, 1, "no AlreadyConsumed", 1),
+        ("recorded", succeeded, 1, "no AlreadyConsumed", 1),
     ];
     for (point, stands, before, again, after) in points {
         let scene = Scene::new();
-        let mut victim = scene.victim(&["once", "the-step", point]);
-        if point == "asked" {
-            scene.run(|gate| async move { scene::pending(&gate).await });
+        let waits = ["asked", "voted"].contains(&point);
+        let mut victim = scene.victim(&["once", "the-step", if waits { "asked" } else { point }]);
+        if waits {
+            scene.run(|gate| async move {
+                let request = scene::pending(&gate).await;
+                if point == "voted" {
+                    // Frozen while it only waits, not while it writes.
+                    scene::told(&gate, request).await;
+                    victim.freeze();
+                    scene::decide(&gate, request, Vote::Approve).await.unwrap();
+                }
+                victim.kill();
+            });
         } else {
-            while victim.line() != format!("at {point}") {}
+            assert_eq!(victim.line(), format!("at {point}"), "{point}");
+            victim.kill();
         }
-        victim.kill();
         let request = scene.run(|gate| async move {
             let rows = gate.list(Filter::all()).await.unwrap();
             assert_eq!(rows.len(), 1, "{point}");
@@ -189,7 +199,12 @@ fn threat_33_crash_points() {
         });
         assert_eq!(scene.effects().len(), before, "{point}");
         // The same call, in another process.
-        let mut victim = scene.victim(&["once", "the-step", "finished"]);
+        let quiet = if point == "asked" {
+            "asked"
+        } else {
+            "finished"
+        };
+        let mut victim = scene.victim(&["once", "the-step", quiet]);
         if point == "asked" {
             scene.run(
                 |gate| async move { scene::decide(&gate, request, Vote::Approve).await.unwrap() },
@@ -221,6 +236,28 @@ fn a_decision_wakes_a_call_in_another_process() {
     });
     println!("from decision to outcome in another process: {latency:?}");
     assert!(latency < Duration::from_secs(2), "{latency:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_write_meanwhile_is_not_taken_for_tampering() {
+    let scene = Scene::new();
+    let other = scene.gate().await;
+    for step in ["records", "announce"] {
+        let fault = Fault::default();
+        let (writer, runtime) = (other.clone(), tokio::runtime::Handle::current());
+        fault.before(step, move || {
+            let asked = async move {
+                let agent = bot().wait(Duration::from_millis(1));
+                let call = drop_table(Effects::default(), "users".into());
+                writer.enter(agent, call).await.unwrap_err()
+            };
+            drop(runtime.spawn(asked));
+            // Time enough to write, if nobody keeps it from writing.
+            std::thread::sleep(Duration::from_millis(200));
+        });
+        let gate = Faulty::gate(&scene, &fault).await;
+        assert!(gate.is_ok(), "{step}: {:?}", gate.err());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -269,24 +306,25 @@ async fn threat_28_a_store_that_fails_anywhere_runs_nothing_unapproved() {
             let fault = Fault::default();
             let healthy = scene.gate().await;
             // While it opens, and while it asks and nobody has approved.
-            for opened in [false, true] {
-                if !opened {
+            for opening in [true, false] {
+                if opening {
                     fault.arm(step, nth);
+                } else {
+                    fault.disarm();
                 }
                 let gate = match Faulty::gate(&scene, &fault).await {
                     Ok(gate) => gate,
                     Err(error) => {
-                        assert!(!opened, "{step} {nth}: {error}");
+                        let closed = opening && fails_closed(error.code());
+                        assert!(closed, "{step} {nth}: {error}");
                         continue;
                     }
                 };
                 fault.arm(step, nth);
                 let effects = Effects::default();
-                let agent = bot().wait(Duration::from_millis(30));
-                let error = gate
-                    .enter(agent, drop_table(effects.clone(), "users".into()))
-                    .await
-                    .unwrap_err();
+                let agent = bot().wait(Duration::from_millis(20));
+                let asked = gate.enter(agent, drop_table(effects.clone(), "users".into()));
+                let error = asked.await.unwrap_err();
                 assert!(fails_closed(error.code()), "{step} {nth}: {error}");
                 assert_eq!(effects.count(), 0, "{step} {nth}");
             }
@@ -303,7 +341,7 @@ async fn approved_elsewhere(scene: &Scene, healthy: &Gate, step: &'static str, n
     let fault = Fault::default();
     let gate = Faulty::gate(scene, &fault).await.unwrap();
     let (effects, key) = (Effects::default(), format!("{step} {nth}"));
-    let agent = bot().idempotency_key(&key).wait(Duration::from_millis(400));
+    let agent = bot().idempotency_key(&key).wait(Duration::from_millis(200));
     let call = gate.enter(agent, drop_table(effects.clone(), "users".into()));
     let approval = async {
         let request = scene::pending(healthy).await;

@@ -196,7 +196,8 @@ impl Engine {
             self.cache.clear();
         }
         for (request, known) in stage.known {
-            self.waits.wake(request, known.last.seq);
+            let state = Some(Arc::clone(&known.state));
+            self.waits.wake(request, known.last.seq, state);
             self.cache.insert(request, known);
         }
     }

@@ -31,7 +31,7 @@ use engine::Engine;
 use thread::{Committer, ReaderThread};
 pub use verify::verify;
 use wait::Waits;
-pub(crate) use wait::Watch;
+pub(crate) use wait::{Latest, Watch};
 
 /// The ledger, open for writing; cheap to clone, shared by everything in the process.
 #[derive(Clone)]

@@ -110,28 +110,43 @@ impl ReaderThread {
 }
 
 fn read(mut reader: Box<dyn Reader>, waits: &Waits, queries: &Receiver<Query>) {
-    let mut seen = reader.head().map_or(0, |head| head.frontier.size());
+    // What the waiters know: none while nobody waits, and then changes need not be followed.
+    let mut seen = None;
     loop {
-        let next = if waits.is_empty() {
-            queries.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
-            queries.recv_timeout(POLL)
+        let next = match seen {
+            None => queries.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(_) => queries.recv_timeout(POLL),
         };
         match next {
             Ok(query) => query(&mut *reader),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        if waits.is_empty() {
-            continue;
+        seen = if waits.is_empty() {
+            None
+        } else {
+            Some(follow(&mut *reader, waits, seen))
+        };
+    }
+}
+
+/// Wakes whoever waits for something that was written at or after `seen`.
+///
+/// The first waiter looks at its request after it began to wait, and its look is queued behind the
+/// message that led here: what is older than this moment needs no waking.
+fn follow(reader: &mut dyn Reader, waits: &Waits, seen: Option<u64>) -> u64 {
+    let Some(seen) = seen else {
+        return reader.head().map_or(0, |head| head.frontier.size());
+    };
+    match reader.touched(seen) {
+        Ok((touched, size)) => {
+            for (request, seq) in touched {
+                waits.wake(request, seq, None);
+            }
+            size
         }
         // An unreadable store wakes nobody; their own deadlines still end their waits.
-        if let Ok((touched, size)) = reader.touched(seen) {
-            seen = size;
-            for (request, seq) in touched {
-                waits.wake(request, seq);
-            }
-        }
+        Err(_) => seen,
     }
 }
 

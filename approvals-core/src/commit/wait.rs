@@ -6,21 +6,31 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::id::RequestId;
+use crate::lifecycle::RequestState;
+
+/// The last record of a request, and its state when this process wrote that record.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Latest {
+    pub(crate) seq: u64,
+    pub(crate) state: Option<Arc<RequestState>>,
+}
 
 #[derive(Default)]
-pub(super) struct Waits(Mutex<HashMap<RequestId, watch::Sender<u64>>>);
+pub(super) struct Waits(Mutex<HashMap<RequestId, watch::Sender<Latest>>>);
 
 impl Waits {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<u64>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, watch::Sender<Latest>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request has a new last record.
-    pub(super) fn wake(&self, request: RequestId, seq: u64) {
+    pub(super) fn wake(&self, request: RequestId, seq: u64, state: Option<Arc<RequestState>>) {
         if let Some(sender) = self.lock().get(&request) {
-            sender.send_if_modified(|last| {
-                let newer = seq > *last;
-                *last = (*last).max(seq);
+            sender.send_if_modified(|latest| {
+                let newer = seq > latest.seq;
+                if newer {
+                    *latest = Latest { seq, state };
+                }
                 newer
             });
         }
@@ -32,10 +42,12 @@ impl Waits {
 }
 
 /// Waits for the next change of one request.
+///
+/// Only changes after it was made are told: make it first, and look at the request then.
 pub(crate) struct Watch {
     waits: Arc<Waits>,
     request: RequestId,
-    receiver: watch::Receiver<u64>,
+    receiver: watch::Receiver<Latest>,
 }
 
 impl Watch {
@@ -43,7 +55,7 @@ impl Watch {
         let receiver = waits
             .lock()
             .entry(request)
-            .or_insert_with(|| watch::Sender::new(0))
+            .or_insert_with(|| watch::Sender::new(Latest::default()))
             .subscribe();
         Self {
             waits: Arc::clone(waits),
@@ -52,10 +64,18 @@ impl Watch {
         }
     }
 
+    /// The request that is watched.
+    pub(crate) fn request(&self) -> RequestId {
+        self.request
+    }
+
     /// Returns when the request has a record after `seen`.
-    pub(crate) async fn after(&mut self, seen: u64) {
+    pub(crate) async fn after(&mut self, seen: u64) -> Latest {
         // The sender lives in the map for as long as this receiver does.
-        let _ = self.receiver.wait_for(|last| *last > seen).await;
+        let latest = self.receiver.wait_for(|latest| latest.seq > seen).await;
+        latest
+            .map(|latest| Latest::clone(&latest))
+            .unwrap_or_default()
     }
 }
 

@@ -7,7 +7,7 @@ use super::consume::Port;
 use super::{Call, Inner};
 use crate::canonical::{self, Value};
 use crate::clock::Timestamp;
-use crate::commit::{Answer, Work};
+use crate::commit::{Answer, Latest, Watch, Work};
 use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{PersonId, RequestId};
@@ -108,32 +108,35 @@ struct Asking {
 
 impl Asking {
     async fn run(self) -> Result<Permit, ApprovalError> {
-        let key = self.key()?;
-        let (mut hold, mut answer, mut sealed) = self.ask(key).await?;
-        let id = answer
-            .state
-            .as_ref()
-            .map_or(hold.request, |state| state.id());
-        if answer.attached && !self.is_named() && !self.inner.claim(id) {
-            // Another call of this very process waits for that one; this is a second action.
-            (hold, answer, sealed) = self.ask(None).await?;
-        } else if answer.attached {
-            hold.move_to(id);
-            sealed = self.same_as(&answer).await?;
+        let mut asked = self.ask(self.key()?).await?;
+        if asked.answer.attached {
+            // What was made for a request of this call's own is not needed.
+            asked.hold.release();
+            asked = match asked.answer.state.as_ref().map(|state| state.id()) {
+                Some(id) if self.is_named() || self.inner.claim(id) => self.attach(id).await?,
+                // Another call of this very process waits for that one; this is a second action.
+                _ => self.ask(None).await?,
+            };
         }
-        tracing::Span::current().record("approval.request", tracing::field::display(hold.request));
+        let Asked {
+            mut hold,
+            answer,
+            sealed,
+        } = asked;
+        let request = hold.request();
+        tracing::Span::current().record("approval.request", tracing::field::display(request));
         if let Some(refusal) = answer.refusal {
             hold.release();
             tracing::info!(code = %refusal.code, "refused by policy");
-            return Err(refusal.into_error(hold.request));
+            return Err(refusal.into_error(request));
         }
-        self.inner.claim(hold.request);
+        self.inner.claim(request);
         tracing::info!(attached = answer.attached, digest = %sealed.digest().short(), "asked");
         // A request from an earlier start is drawn again: its first copy may be out of sight.
-        let again = answer.attached.then_some(hold.request);
+        let again = answer.attached.then_some(request);
         let waited = tokio::select! {
             biased;
-            waited = self.wait(&mut hold, &answer) => waited,
+            waited = self.wait(&mut hold, answer) => waited,
             () = self.inner.deliver_until_dropped(again) => Err(ApprovalError::new(Code::Misuse, "the deliveries ended")),
         };
         let state = waited?;
@@ -147,10 +150,7 @@ impl Asking {
     }
 
     /// Records the request, or finds the one this call has made already.
-    async fn ask(
-        &self,
-        key: Option<IdempotencyKey>,
-    ) -> Result<(Hold, Answer, SealedAction), ApprovalError> {
+    async fn ask(&self, key: Option<IdempotencyKey>) -> Result<Asked, ApprovalError> {
         let policy = self.inner.policy();
         let evaluation = policy.evaluate(&self.proposal);
         let request = RequestId::random()?;
@@ -178,15 +178,39 @@ impl Asking {
             disclosures: sealed.disclosures().to_vec(),
             attach_closed: self.is_named(),
         };
-        // The hold comes first: from the moment the ask is queued, going away withdraws it.
-        let hold = Hold {
-            inner: Arc::clone(&self.inner),
-            request,
-            cancel: !self.detach,
-        };
+        // The hold comes first: from the moment the ask is queued, going away withdraws it, and
+        // no decision on it can be missed.
+        let hold = Hold::new(&self.inner, request, !self.detach);
         let ticket = self.inner.journal.submit(work);
         let answer = self.inner.patient(ticket).await?;
-        Ok((hold, answer, sealed))
+        Ok(Asked {
+            hold,
+            answer,
+            sealed,
+        })
+    }
+
+    /// Goes on with a request that this call has made already.
+    async fn attach(&self, id: RequestId) -> Result<Asked, ApprovalError> {
+        // Until the call has proven to be the same, going away must not withdraw the request.
+        let mut hold = Hold::new(&self.inner, id, false);
+        // It may have changed since it was found: only what is looked at now will be told further.
+        let looked = self.inner.journal.look(id).await?;
+        let (state, seq) = looked.ok_or_else(|| gone(id))?;
+        let sealed = self.same_as(&state).await?;
+        hold.cancel = !self.detach;
+        let state = Some(Arc::new(state));
+        let answer = Answer {
+            state,
+            seq,
+            attached: true,
+            refusal: None,
+        };
+        Ok(Asked {
+            hold,
+            answer,
+            sealed,
+        })
     }
 
     /// Names the call: by the caller's own key, or by run and content. Keyed, so that the stored
@@ -222,11 +246,7 @@ impl Asking {
     }
 
     /// Seals this call as the request on record was sealed, and refuses it when it differs.
-    async fn same_as(&self, answer: &Answer) -> Result<SealedAction, ApprovalError> {
-        let state = answer
-            .state
-            .as_ref()
-            .ok_or_else(|| ApprovalError::new(Code::NotFound, "the request is gone"))?;
+    async fn same_as(&self, state: &RequestState) -> Result<SealedAction, ApprovalError> {
         let id = state.id();
         let disclosures = self
             .inner
@@ -258,19 +278,13 @@ impl Asking {
     async fn wait(
         &self,
         hold: &mut Hold,
-        first: &Answer,
+        first: Answer,
     ) -> Result<Arc<RequestState>, ApprovalError> {
-        let (inner, request) = (&self.inner, hold.request);
+        let (inner, request) = (&self.inner, hold.request());
         let gives_up = self.agent.wait.map(|wait| inner.clock.now().after(wait));
-        let mut watch = inner.journal.watch(request);
-        let mut seen = first.seq;
-        let mut state = first.state.clone();
+        let (mut seen, mut state) = (first.seq, first.state);
         loop {
-            let Some(now_state) = state else {
-                return Err(
-                    ApprovalError::new(Code::NotFound, "the request is gone").with_request(request)
-                );
-            };
+            let now_state = state.ok_or_else(|| gone(request))?;
             if let Some(verdict) = self.verdict(&now_state).await {
                 hold.release();
                 return verdict.map(|()| now_state);
@@ -291,13 +305,19 @@ impl Asking {
             }
             let until = gives_up.map_or(deadline, |at| at.min(deadline));
             let nap = until.since(now).min(NAP).max(Duration::from_millis(1));
-            tokio::select! {
-                () = watch.after(seen) => {}
-                () = tokio::time::sleep(nap) => {}
-            }
-            let looked = inner.journal.look(request).await?;
-            seen = looked.as_ref().map_or(seen, |(_, seq)| *seq);
-            state = looked.map(|(state, _)| Arc::new(state));
+            let told = tokio::time::timeout(nap, hold.watch.after(seen)).await.ok();
+            (seen, state) = match told {
+                // This process wrote the change, and so knows it.
+                Some(Latest {
+                    seq,
+                    state: Some(state),
+                }) => (seq, Some(state)),
+                _ => inner
+                    .journal
+                    .look(request)
+                    .await?
+                    .map_or((seen, None), |(state, seq)| (seq, Some(Arc::new(state)))),
+            };
         }
     }
 
@@ -410,34 +430,51 @@ impl Asking {
     }
 }
 
+/// A request on record, and what holds it for this call.
+struct Asked {
+    hold: Hold,
+    answer: Answer,
+    sealed: SealedAction,
+}
+
 /// Withdraws the request when the caller goes away, unless it was settled or detached.
 struct Hold {
     inner: Arc<Inner>,
-    request: RequestId,
+    watch: Watch,
     cancel: bool,
 }
 
 impl Hold {
-    fn release(&mut self) {
-        self.cancel = false;
+    fn new(inner: &Arc<Inner>, request: RequestId, cancel: bool) -> Self {
+        let watch = inner.journal.watch(request);
+        Self {
+            inner: Arc::clone(inner),
+            watch,
+            cancel,
+        }
     }
 
-    fn move_to(&mut self, request: RequestId) {
-        self.request = request;
+    fn request(&self) -> RequestId {
+        self.watch.request()
+    }
+
+    fn release(&mut self) {
+        self.cancel = false;
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
+        let request = self.request();
         self.inner
             .attached
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.request);
+            .remove(&request);
         if self.cancel {
-            tracing::info!(approval.request = %self.request, "withdrawn");
+            tracing::info!(approval.request = %request, "withdrawn");
             // Queued at once; there is nobody left to wait for it.
-            drop(self.inner.journal.command(Command::Cancel(self.request)));
+            drop(self.inner.journal.command(Command::Cancel(request)));
         }
     }
 }
@@ -507,6 +544,10 @@ fn opened(
         .iter()
         .find(|disclosure| disclosure.commitment == *commitment)?;
     found.open()?.2.as_text().map(str::to_owned)
+}
+
+fn gone(request: RequestId) -> ApprovalError {
+    ApprovalError::new(Code::NotFound, "the request is gone").with_request(request)
 }
 
 fn different(request: RequestId) -> ApprovalError {

@@ -246,6 +246,7 @@ impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
             notifiers: self.notifiers,
             options: self.options,
             attached: Mutex::default(),
+            post: super::notices::Post::default(),
         })))
     }
 }

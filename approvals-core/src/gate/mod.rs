@@ -111,6 +111,7 @@ struct Inner {
     channels: Vec<String>,
     options: Options,
     attached: std::sync::Mutex<std::collections::HashSet<RequestId>>,
+    post: notices::Post,
 }
 
 #[derive(Debug, Clone)]

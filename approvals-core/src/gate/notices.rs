@@ -17,6 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// after a failure, it is tried again.
 const LEASE: Duration = Duration::from_secs(15);
 
+/// Whose turn it is to deliver, and the bell that says that there is something.
+#[derive(Debug, Default)]
+pub(super) struct Post {
+    turn: tokio::sync::Mutex<()>,
+    bell: tokio::sync::Notify,
+}
+
+/// How often somebody looks for what other processes changed, and for what failed before.
+const ROUND: Duration = Duration::from_secs(1);
+
 impl Gate {
     /// Delivers what is due, once, and says how many notices went out.
     ///
@@ -32,6 +42,8 @@ impl Gate {
 
 impl Inner {
     /// Delivers for as long as somebody waits; never returns by itself.
+    ///
+    /// However many calls wait, one of them delivers for all; when it ends, the next one does.
     /// `again` is a request that is drawn once more before anything else.
     pub(super) async fn deliver_until_dropped(&self, again: Option<RequestId>) {
         if self.notifiers.is_empty() {
@@ -40,13 +52,18 @@ impl Inner {
         if let Some(request) = again {
             self.draw_again(request).await;
         }
+        self.post.bell.notify_one();
+        let _turn = self.post.turn.lock().await;
         loop {
             if let Err(error) = self.deliver().await {
                 // Nobody hears of the request on this channel; it stays pending and can be
                 // decided elsewhere, and the next round tries again.
                 tracing::warn!(%error, "notices could not be read");
             }
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::select! {
+                () = self.post.bell.notified() => {}
+                () = tokio::time::sleep(ROUND) => {}
+            }
         }
     }
 

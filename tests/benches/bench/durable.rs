@@ -2,15 +2,14 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use approvals_core::ledger::LedgerKey;
-use approvals_core::ports::Filter;
 use approvals_core::principal::IdentityKey;
 use approvals_core::review::Evidence;
 use approvals_core::testing::Everybody;
 use approvals_core::{
-    Agent, ApprovalError, Assurance, Gate, Policy, RequestId, Review, VerifiedApprover, Vote,
+    Agent, ApprovalError, Assurance, Gate, Policy, Review, VerifiedApprover, Vote,
     requires_approval,
 };
 use approvals_store::sqlite::SqliteStore;
@@ -18,11 +17,10 @@ use approvals_store::sqlite::SqliteStore;
 use crate::floor;
 use crate::table::{Table, percentile};
 
-static STARTED: Mutex<Option<Instant>> = Mutex::new(None);
-
 #[requires_approval(scope = "pay.refund", reason = "refund {order}")]
 async fn refund(amount_cents: u64, order: String) -> Result<bool, ApprovalError> {
-    *STARTED.lock().expect("not poisoned") = Some(Instant::now());
+    // Absent when the call only asks, and then the body does not run.
+    let _ = BEGAN.try_with(|began| began.set(Instant::now()));
     Ok(amount_cents > 0)
 }
 
@@ -161,19 +159,24 @@ async fn run(dir: &Path, callers: usize, each: usize) -> Run {
     }
 }
 
-/// One approval: a call waits, a person decides, the body runs.
+/// One approval: asked until it is stored, then waited for, decided, used, ended.
 async fn one(gate: &Gate, caller: usize, number: usize, wakes: &Mutex<Vec<f64>>) {
-    let agent = Agent::new(format!("bench-{caller}")).on_behalf_of("u_alice");
+    let agent = Agent::new(format!("bench-{caller}"))
+        .on_behalf_of("u_alice")
+        .tool_call(format!("{caller}-{number}"));
     let order = format!("ord_{caller:04}_{number:06}");
-    let (seen, asked) = tokio::sync::oneshot::channel();
-    let (call_gate, call) = (gate.clone(), async move { refund(4_200, order).await });
-    let waiting = tokio::spawn(async move {
-        let agent = agent.tool_call(format!("{caller}-{number}"));
-        let _ = seen.send(());
-        call_gate.enter(agent, call).await
-    });
-    asked.await.expect("started");
-    let request = find(gate, caller).await;
+    let stored = gate
+        .enter(
+            agent.clone().wait(Duration::ZERO),
+            refund(4_200, order.clone()),
+        )
+        .await;
+    let request = stored
+        .expect_err("nobody has decided")
+        .request()
+        .expect("it is stored");
+    let waiter = gate.clone();
+    let waiting = tokio::spawn(async move { waiter.enter(agent, started(order)).await });
     let card = gate.card(request).await.expect("a card");
     let approver = VerifiedApprover::assertion(
         IdentityKey::new("test", "", "u_ops").expect("a name"),
@@ -189,30 +192,25 @@ async fn one(gate: &Gate, caller: usize, number: usize, wakes: &Mutex<Vec<f64>>)
     );
     let start = Instant::now();
     gate.review(review).await.expect("counted");
-    assert!(waiting.await.expect("no panic").expect("approved"));
-    let started = STARTED.lock().expect("not poisoned").unwrap_or(start);
-    if started > start {
-        wakes
-            .lock()
-            .expect("not poisoned")
-            .push((started - start).as_secs_f64() * 1e3);
-    }
+    let began = waiting.await.expect("no panic");
+    wakes
+        .lock()
+        .expect("not poisoned")
+        .push(began.saturating_duration_since(start).as_secs_f64() * 1e3);
 }
 
-async fn find(gate: &Gate, caller: usize) -> RequestId {
-    let agent = format!("bench-{caller}");
-    loop {
-        let filter = Filter::pending();
-        let rows = gate
-            .journal()
-            .read(move |reader| reader.requests(&filter))
-            .await
-            .expect("readable");
-        if let Some(row) = rows.iter().find(|row| row.agent.as_str() == agent) {
-            return row.id;
-        }
-        tokio::task::yield_now().await;
-    }
+tokio::task_local! {
+    static BEGAN: std::cell::Cell<Instant>;
+}
+
+/// When the first statement of the body ran.
+async fn started(order: String) -> Instant {
+    BEGAN
+        .scope(std::cell::Cell::new(Instant::now()), async move {
+            assert!(refund(4_200, order).await.expect("approved"));
+            BEGAN.with(std::cell::Cell::get)
+        })
+        .await
 }
 
 async fn open(path: &Path) -> Gate {

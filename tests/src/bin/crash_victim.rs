@@ -27,11 +27,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["loop", home, scratch, from] => go_on(&open(home, scratch, "never")?, from.parse()?),
         ["once", home, scratch, key, point] => {
             let victim = open(home, scratch, point)?;
-            match victim.step(key, None) {
+            let ended = victim.step(key, None);
+            victim.world.stop_at("recorded");
+            match ended {
                 Ok(()) => println!("ok"),
                 Err(error) => println!("no {}", error.code()),
             }
-            victim.stop_at("finished");
             Ok(())
         }
         _ => Err("usage: crash_victim loop HOME SCRATCH FROM | once HOME SCRATCH KEY POINT".into()),
@@ -120,10 +121,6 @@ impl Victim {
         };
         self.gate.enter_blocking(agent, call)
     }
-
-    fn stop_at(&self, point: &str) {
-        self.world.stop_at(point);
-    }
 }
 
 #[requires_approval(scope = "crash.asked", reason = "run {key}", skip(world))]
@@ -145,6 +142,8 @@ fn effect(world: &World, key: &str) -> Result<(), ApprovalError> {
     let written = opened.and_then(|mut file| file.write_all(format!("{key}\n").as_bytes()));
     written.map_err(|error| ApprovalError::new(approvals_core::Code::Misuse, error.to_string()))?;
     world.stop_at("effect");
+    // Long enough to be killed in the middle now and then.
+    thread::sleep(Duration::from_millis(2));
     Ok(())
 }
 
@@ -166,7 +165,7 @@ impl Dana {
             return Ok(delivery);
         }
         if self.world.point == "asked" {
-            // Shown, and never answered; the point is reached when this delivery is on record.
+            // Shown, and never answered.
             return Ok(delivery);
         }
         let bound = (card.request, card.digest, card.policy, Vote::Approve);
@@ -178,7 +177,6 @@ impl Dana {
         let signature = sshsig::sign(&statement, &self.key)?;
         let review = sshsig::review(&statement.bytes()?, &signature, None, gate.now())?;
         gate.review(review).await?;
-        self.world.stop_at("voted");
         Ok(delivery)
     }
 }

@@ -34,23 +34,35 @@ pub const STEPS: &[&str] = &[
     "take_due",
 ];
 
-/// Which step fails, and from which call on.
-#[derive(Debug, Clone, Default)]
-pub struct Fault(Arc<Mutex<Option<(&'static str, usize)>>>);
+/// Which step fails, and from which call on; and what happens in front of which step, once.
+#[derive(Clone, Default)]
+pub struct Fault(Arc<Mutex<Plan>>);
+
+#[derive(Default)]
+struct Plan {
+    armed: Option<(&'static str, usize)>,
+    act: Option<(&'static str, Act)>,
+}
+
+type Act = Box<dyn FnOnce() + Send>;
 
 impl Fault {
     /// The step fails from its `nth` call on, counted from 0.
     pub fn arm(&self, step: &'static str, nth: usize) {
-        *self.0.lock().unwrap() = Some((step, nth));
+        self.0.lock().unwrap().armed = Some((step, nth));
+    }
+
+    /// Does something in front of the next call of a step.
+    pub fn before(&self, step: &'static str, act: impl FnOnce() + Send + 'static) {
+        self.0.lock().unwrap().act = Some((step, Box::new(act)));
     }
 
     pub fn disarm(&self) {
-        *self.0.lock().unwrap() = None;
+        self.0.lock().unwrap().armed = None;
     }
 
     fn strikes(&self, step: &str) -> bool {
-        let mut armed = self.0.lock().unwrap();
-        match &mut *armed {
+        match &mut self.0.lock().unwrap().armed {
             Some((wanted, 0)) => *wanted == step,
             Some((wanted, left)) if *wanted == step => {
                 *left -= 1;
@@ -61,6 +73,18 @@ impl Fault {
     }
 
     fn check(&self, step: &str) -> Result<(), StoreError> {
+        let act = {
+            let mut plan = self.0.lock().unwrap();
+            let (now, later) = match plan.act.take() {
+                Some((wanted, act)) if wanted == step => (Some(act), None),
+                later => (None, later),
+            };
+            plan.act = later;
+            now
+        };
+        if let Some(act) = act {
+            act();
+        }
         if self.strikes(step) {
             Err(StoreError::unavailable(format!(
                 "the disk failed at {step}"

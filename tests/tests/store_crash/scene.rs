@@ -103,6 +103,13 @@ impl Victim {
         line.trim_end().to_owned()
     }
 
+    /// Keeps it from noticing anything more.
+    pub fn freeze(&self) {
+        let stop = format!("kill -STOP {}", self.child.id());
+        let stopped = Command::new("sh").args(["-c", &stop]).status().unwrap();
+        assert!(stopped.success());
+    }
+
     /// Kills it as `kill -9` does; what it had printed and nobody had read.
     pub fn kill(&mut self) -> Vec<String> {
         self.child.kill().unwrap();
@@ -144,6 +151,18 @@ pub async fn pending(gate: &Gate) -> RequestId {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     panic!("nothing was asked");
+}
+
+/// Waits until Dana has been told of a request, and that is on record.
+pub async fn told(gate: &Gate, request: RequestId) {
+    for _ in 0..5_000 {
+        let history = gate.journal().history(request).await.unwrap();
+        if history.iter().any(|record| record.kind() == "notice.sent") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("nobody was told");
 }
 
 /// Dana decides on exactly what the card shows, with her own key.
