@@ -24,6 +24,9 @@ use support::people::{Channel, Crew, vote};
 use support::trap::{Lasting, Trap};
 use support::{Effects, ask, bot, drop_table, kinds};
 
+/// Everything runs by itself.
+const AUTO: &str = "[[rule]]\nid = \"all\"\nscope = \"db.drop\"\neffect = \"auto\"";
+
 /// What a map holds is what is shown: no name in it makes the rest of it vanish.
 #[test]
 fn i2_no_name_makes_the_rest_of_a_record_vanish() {
@@ -62,8 +65,12 @@ async fn durable(path: &Path, rules: &str) -> Gate {
 }
 
 async fn try_durable(path: &Path, rules: &str) -> Result<Gate, ApprovalError> {
+    durable_version(path, 1, rules).await
+}
+
+async fn durable_version(path: &Path, version: u32, rules: &str) -> Result<Gate, ApprovalError> {
     Gate::builder()
-        .policy(Policy::parse(&policy(1, rules), &Crew::groups().into(), &[]).unwrap())
+        .policy(Policy::parse(&policy(version, rules), &Crew::groups().into(), &[]).unwrap())
         .people(Crew::new())
         .store(SqliteStore::open(path).unwrap())
         .ledger_key(
@@ -227,7 +234,6 @@ async fn threat_60_a_dead_channel_does_not_fill_the_log() {
 /// Opening a ledger that others are writing to is not tampering.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i6_a_busy_ledger_is_not_taken_for_a_damaged_one() {
-    const AUTO: &str = "[[rule]]\nid = \"all\"\nscope = \"db.drop\"\neffect = \"auto\"";
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("a.db");
     let gate = durable(&path, AUTO).await;
@@ -247,4 +253,21 @@ async fn i6_a_busy_ledger_is_not_taken_for_a_damaged_one() {
     }
     busy.abort();
     assert_eq!(tampered, 0, "of 300");
+}
+
+/// What is in force is what the log says: a row beside the log brings no older policy back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn threat_43_the_log_says_which_policy_is_in_force() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("a.db");
+    drop(durable_version(&path, 2, "").await.unwrap());
+    let hands_on = rusqlite::Connection::open(&path).unwrap();
+    let sql = "UPDATE head SET policy_version = NULL, policy_digest = NULL";
+    hands_on.execute(sql, []).unwrap();
+    drop(hands_on);
+    let older = durable_version(&path, 1, AUTO).await;
+    assert!(
+        older.is_err(),
+        "an older policy, which lets all through, is in force"
+    );
 }

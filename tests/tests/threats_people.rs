@@ -5,15 +5,17 @@ mod support;
 use std::time::Duration;
 
 use approvals_core::directory::People;
+use approvals_core::gate::Tally;
 use approvals_core::lifecycle::Event;
-use approvals_core::review::{Evidence, commit_reason};
+use approvals_core::review::Evidence;
 use approvals_core::testing::TestGate;
 use approvals_core::{
-    Agent, ApprovalError, Assurance, Code, Gate, IdentityKey, Policy, RequestId, Status, Vote,
+    Agent, ApprovalError, Assurance, Code, Gate, IdentityKey, Policy, RequestId, Review, Status,
+    Vote,
 };
 
 use support::house::{House, policy};
-use support::people::{Crew, account, decide, review, verified, vote};
+use support::people::{Crew, account, decide, proven, review, verified, vote};
 use support::{Effects, ask, bot, drop_table, events, kinds};
 
 /// A house in which ops decides, twice if need be, and a request that waits in it.
@@ -27,11 +29,7 @@ async fn waiting(need: u8) -> (Gate, RequestId, Crew, Effects) {
 }
 
 /// The refusal of a vote, which is on record, and which changes nothing.
-async fn refused(
-    gate: &Gate,
-    request: RequestId,
-    answer: Result<approvals_core::gate::Tally, ApprovalError>,
-) -> Code {
+async fn refused(gate: &Gate, request: RequestId, answer: Result<Tally, ApprovalError>) -> Code {
     let error = answer.expect_err("this vote must not count");
     assert_eq!(error.request(), Some(request));
     let last = events(gate, request).await.pop();
@@ -249,8 +247,7 @@ async fn threat_18_one_person_counts_once_however_they_come() {
     ] {
         let card = gate.card(request).await.unwrap();
         let approver = verified(slack("UDANA"), assurance);
-        let again =
-            approvals_core::Review::new(approver, request, card.digest, card.policy, Vote::Approve);
+        let again = Review::new(approver, request, card.digest, card.policy, Vote::Approve);
         let answer = gate.review(again.because(text).unwrap()).await;
         assert_eq!(
             refused(&gate, request, answer).await,
@@ -417,10 +414,14 @@ async fn threat_20_a_name_in_the_evidence_is_no_identity() {
     let card = gate.card(request).await.unwrap();
     let cast = |evidence: Evidence| {
         // What a forged channel message says about itself.
-        let stranger = account("slack", "T9", "UMADEUP");
-        let mut claim = review(stranger, &card, Vote::Approve);
-        claim = claim.with_reason(Some(commit_reason(&format!("{evidence:?}")).unwrap()));
-        gate.review(claim)
+        let stranger = proven(account("slack", "T9", "UMADEUP"), Assurance::A3, evidence);
+        gate.review(Review::new(
+            stranger,
+            request,
+            card.digest,
+            card.policy,
+            Vote::Approve,
+        ))
     };
     for evidence in [
         Evidence::new("slack")
@@ -469,8 +470,7 @@ async fn threat_20_an_id_alone_decides_nothing() {
     let ids = [RequestId::from_bytes([0; 16]), RequestId::random().unwrap()];
     for id in ids {
         let approver = verified(account("test", "", "u_1"), Assurance::A3);
-        let guess =
-            approvals_core::Review::new(approver, id, card.digest, card.policy, Vote::Approve);
+        let guess = Review::new(approver, id, card.digest, card.policy, Vote::Approve);
         assert_eq!(gate.review(guess).await.unwrap_err().code(), Code::NotFound);
     }
     // The right id in the wrong house.
@@ -491,7 +491,7 @@ async fn threat_20_a_decision_is_about_what_was_shown() {
         gate.card(second).await.unwrap(),
     );
     let approver = || verified(account("test", "", "u_1"), Assurance::A3);
-    let swapped = approvals_core::Review::new(
+    let swapped = Review::new(
         approver(),
         request,
         other.digest,
@@ -501,8 +501,7 @@ async fn threat_20_a_decision_is_about_what_was_shown() {
     let answer = gate.review(swapped).await;
     assert_eq!(refused(&gate, request, answer).await, Code::ActionMismatch);
     let elsewhere = approvals_core::digest::PolicyDigest::of(b"another");
-    let swapped =
-        approvals_core::Review::new(approver(), request, card.digest, elsewhere, Vote::Approve);
+    let swapped = Review::new(approver(), request, card.digest, elsewhere, Vote::Approve);
     let answer = gate.review(swapped).await;
     assert_eq!(refused(&gate, request, answer).await, Code::PolicyChanged);
     assert!(!runs(&gate, &effects).await);

@@ -15,10 +15,13 @@ use async_trait::async_trait;
 use super::trap::Trap;
 
 /// An account that a channel has just proven, as far as these tests are concerned.
-///
-/// The only place of these tests that makes this evidence.
 pub fn verified(identity: IdentityKey, assurance: Assurance) -> VerifiedApprover {
-    VerifiedApprover::assertion(identity, assurance, Evidence::new("test"))
+    proven(identity, assurance, Evidence::new("test"))
+}
+
+/// The same with this evidence: the only place of these tests that makes it.
+pub fn proven(identity: IdentityKey, assurance: Assurance, evidence: Evidence) -> VerifiedApprover {
+    VerifiedApprover::assertion(identity, assurance, evidence)
 }
 
 /// An account.
