@@ -71,6 +71,10 @@ impl Card {
     /// `Unrenderable` when a value is missing or is not the one that was bound: nobody may decide
     /// on what cannot be shown whole.
     pub fn of(state: &RequestState, disclosures: &[Disclosure]) -> Result<Self, ApprovalError> {
+        if state.action().digest()? != state.digest() {
+            let message = "the action on record is not the one that its digest binds, so it must not be approved; run `approvals verify`";
+            return Err(ApprovalError::new(Code::Unrenderable, message).with_request(state.id()));
+        }
         let opened: BTreeMap<&Commitment, Value> = disclosures
             .iter()
             .filter_map(|d| Some((&d.commitment, d.open()?.2)))

@@ -18,6 +18,7 @@ use crate::sealed::Disclosure;
 pub struct ForgetfulStore {
     records: Vec<StoredRecord>,
     of_request: HashMap<RequestId, Vec<usize>>,
+    of_log: Vec<usize>,
     rows: HashMap<RequestId, RequestRow>,
     keys: HashMap<IdempotencyKey, RequestId>,
     disclosures: HashMap<RequestId, Vec<Disclosure>>,
@@ -107,6 +108,13 @@ impl Reader for ForgetfulStore {
             .collect())
     }
 
+    fn log_records(&mut self, before: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {
+        let records = self.of_log.iter().rev();
+        let records = records.filter_map(|place| self.records.get(*place));
+        let records = records.filter(|stored| stored.seq < before);
+        Ok(records.take(limit).cloned().collect())
+    }
+
     fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError> {
         Ok(self.disclosures.get(&request).cloned().unwrap_or_default())
     }
@@ -177,11 +185,10 @@ impl Store for ForgetfulStore {
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         for (stored, request) in &batch.records {
-            if let Some(request) = request {
-                self.of_request
-                    .entry(*request)
-                    .or_default()
-                    .push(self.records.len());
+            let place = self.records.len();
+            match request {
+                Some(request) => self.of_request.entry(*request).or_default().push(place),
+                None => self.of_log.push(place),
             }
             self.records.push(stored.clone());
         }
@@ -236,7 +243,7 @@ impl Store for ForgetfulStore {
         Ok(ready
             .map(|((seq, channel), waiting)| {
                 let due = Due::new(*seq, waiting.request, channel.clone(), waiting.attempts);
-                waiting.due = now.after(lease);
+                waiting.due = now.after(lease * (1 << waiting.attempts.min(8)));
                 waiting.attempts += 1;
                 due
             })

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::action::Bound;
 use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
-use crate::id::RequestId;
+use crate::id::{RecordId, RequestId};
 use crate::lifecycle::Finished;
 use crate::request::Outcome;
 
@@ -20,13 +20,16 @@ pub type Queued<T> = Pin<Box<dyn Future<Output = Result<T, ApprovalError>> + Sen
 /// tell when it is durable.
 pub trait PermitPort: Send + Sync {
     /// Uses the permit up; durable before the body may run.
-    fn consume(&self, request: RequestId, digest: ActionDigest) -> Queued<()>;
+    ///
+    /// `attempt` names this one try: presented again it is the same try, and only it may report
+    /// on the run.
+    fn consume(&self, request: RequestId, attempt: RecordId, digest: ActionDigest) -> Queued<()>;
 
     /// Records that the last check failed and the body did not run.
-    fn burn(&self, request: RequestId, got: ActionDigest) -> Queued<()>;
+    fn burn(&self, request: RequestId, attempt: RecordId, got: ActionDigest) -> Queued<()>;
 
-    /// Records how the body ended.
-    fn finish(&self, request: RequestId, finished: Finished) -> Queued<()>;
+    /// Records how the body ended; nothing when this try did not use the permit up.
+    fn finish(&self, request: RequestId, attempt: RecordId, finished: Finished) -> Queued<()>;
 
     /// Records that the permit was never used.
     fn abandon(&self, request: RequestId);
@@ -56,12 +59,15 @@ struct Right {
     request: RequestId,
     digest: ActionDigest,
     port: Arc<dyn PermitPort>,
+    attempt: RecordId,
     stage: Stage,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Unused,
+    /// The store has been asked, and has not answered.
+    Starting(Instant),
     Started(Instant),
     Settled,
 }
@@ -71,21 +77,23 @@ impl Permit {
     ///
     /// Trusted: only gates call it, after the store said so. It is worth nothing by itself: the
     /// store is asked again, and once, by [`Permit::start`].
+    ///
+    /// # Errors
+    /// `Misuse` when the operating system has no randomness to give.
     pub fn assertion(
         request: RequestId,
         digest: ActionDigest,
         port: Arc<dyn PermitPort>,
         reseal: Reseal,
-    ) -> Self {
-        Self {
-            right: Right {
-                request,
-                digest,
-                port,
-                stage: Stage::Unused,
-            },
-            reseal,
-        }
+    ) -> Result<Self, ApprovalError> {
+        let right = Right {
+            request,
+            digest,
+            port,
+            attempt: RecordId::random()?,
+            stage: Stage::Unused,
+        };
+        Ok(Self { right, reseal })
     }
 
     /// The request it was given for.
@@ -106,22 +114,18 @@ impl Permit {
     /// `AlreadyConsumed`, `Expired`, `Denied`, `Cancelled`, `NotEligible`, `PolicyChanged` as the
     /// store finds it now; `AuditUnavailable` or `StoreUnavailable` when it cannot be recorded.
     pub async fn start(mut self) -> Result<Started, ApprovalError> {
-        let consumed = self
-            .right
+        let right = &mut self.right;
+        let consumed = right
             .port
-            .consume(self.right.request, self.right.digest);
+            .consume(right.request, right.attempt, right.digest);
         // From here on the right may be gone, whatever becomes of this future.
-        self.right.stage = Stage::Started(Instant::now());
-        match consumed.await {
-            Ok(()) => Ok(Started {
-                right: self.right,
-                reseal: self.reseal,
-            }),
-            Err(error) => {
-                self.right.stage = Stage::Settled;
-                Err(error)
-            }
-        }
+        right.stage = Stage::Starting(Instant::now());
+        consumed.await?;
+        right.stage = Stage::Started(Instant::now());
+        Ok(Started {
+            right: self.right,
+            reseal: self.reseal,
+        })
     }
 }
 
@@ -148,6 +152,7 @@ impl Started {
                 self.right.stage = Stage::Settled;
                 Err(Burned {
                     request: self.right.request,
+                    attempt: self.right.attempt,
                     got,
                     port: Arc::clone(&self.right.port),
                 })
@@ -160,6 +165,7 @@ impl Started {
 #[must_use = "the refusal must be recorded"]
 pub struct Burned {
     request: RequestId,
+    attempt: RecordId,
     got: ActionDigest,
     port: Arc<dyn PermitPort>,
 }
@@ -168,7 +174,7 @@ impl Burned {
     /// Records the refusal, and gives it to the caller.
     pub async fn record(self) -> ApprovalError {
         let message = "an argument changed between approval and run, so nothing ran; pass values, not shared state";
-        match self.port.burn(self.request, self.got).await {
+        match self.port.burn(self.request, self.attempt, self.got).await {
             Ok(()) => ApprovalError::new(Code::ActionMismatch, message).with_request(self.request),
             Err(error) => error,
         }
@@ -187,13 +193,24 @@ impl Running {
     /// # Errors
     /// `AuditUnavailable` or `StoreUnavailable` when it cannot be recorded; the action did run.
     pub async fn finish(mut self, outcome: Outcome) -> Result<(), ApprovalError> {
+        let right = &mut self.right;
         let finished = Finished {
             outcome,
             code: None,
-            duration_us: self.right.ran_for(),
+            duration_us: right.ran_for(),
         };
-        self.right.stage = Stage::Settled;
-        self.right.port.finish(self.right.request, finished).await
+        right.stage = Stage::Settled;
+        let recorded = right
+            .port
+            .finish(right.request, right.attempt, finished)
+            .await;
+        recorded.map_err(|error| {
+            let message = format!(
+                "the action ran, and how it ended could not be recorded yet: {}; do not run it again, see `approvals show`",
+                error.message()
+            );
+            ApprovalError::new(error.code(), message).with_request(right.request)
+        })
     }
 }
 
@@ -208,23 +225,23 @@ impl Right {
 
 impl Drop for Right {
     fn drop(&mut self) {
-        match self.stage {
-            Stage::Settled => {}
-            Stage::Unused => self.port.abandon(self.request),
-            Stage::Started(_) => {
-                let code = if std::thread::panicking() {
-                    "panicked"
-                } else {
-                    "dropped"
-                };
-                let finished = Finished {
-                    outcome: Outcome::Unknown,
-                    code: Some(code.to_owned()),
-                    duration_us: self.ran_for(),
-                };
-                // Queued at once; there is nobody left to wait for it.
-                drop(self.port.finish(self.request, finished));
-            }
+        let code = match self.stage {
+            Stage::Settled => return,
+            Stage::Unused => return self.port.abandon(self.request),
+            Stage::Starting(_) => "not_started",
+            Stage::Started(_) if std::thread::panicking() => "panicked",
+            Stage::Started(_) => "dropped",
+        };
+        let finished = Finished {
+            outcome: Outcome::Unknown,
+            code: Some(code.to_owned()),
+            duration_us: self.ran_for(),
+        };
+        // Queued at once; there is nobody left to wait for it. It does nothing when this try did
+        // not use the permit up, and then the permit is withdrawn.
+        drop(self.port.finish(self.request, self.attempt, finished));
+        if matches!(self.stage, Stage::Starting(_)) {
+            self.port.abandon(self.request);
         }
     }
 }

@@ -209,6 +209,12 @@ pub trait Reader: Send {
     /// [`StoreError`] when the store cannot be read.
     fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError>;
 
+    /// At most `limit` records about the log itself, below number `before`, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn log_records(&mut self, before: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError>;
+
     /// What opens the commitments of one request.
     ///
     /// # Errors
@@ -296,7 +302,8 @@ pub trait Store: Reader + 'static {
     /// Whether a process that announced itself is gone. When that cannot be told: no.
     fn is_gone(&mut self, boot: BootId) -> bool;
 
-    /// Takes what is due for these channels, and keeps others from taking it for `lease`.
+    /// Takes what is due for these channels, and keeps it from being taken again for `lease`,
+    /// doubled with each attempt before, up to 256 times `lease`.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read or written.

@@ -112,21 +112,32 @@ impl AgentClaims {
         *self == Self::default()
     }
 
-    /// The claims of an agent, each cut to a length that a card can draw.
-    #[must_use]
-    pub fn of(agent: &Agent) -> Self {
-        let cut =
-            |text: &Option<String>| text.as_ref().map(|text| text.chars().take(200).collect());
-        Self {
-            software: cut(&agent.software),
-            model: cut(&agent.model),
-            provider: cut(&agent.provider),
-            run: cut(&agent.run),
-            conversation: cut(&agent.conversation),
-            tool_call: cut(&agent.tool_call),
-        }
+    /// The claims of an agent.
+    ///
+    /// # Errors
+    /// `NonCanonical` when one is longer than 200 characters: cut, two of them could look the same.
+    pub fn of(agent: &Agent) -> Result<Self, ApprovalError> {
+        let short = |name: &str, text: &Option<String>| match text {
+            Some(text) if text.chars().count() > MAX_CLAIM => {
+                let message =
+                    format!("the agent's {name} is longer than {MAX_CLAIM} characters; shorten it");
+                Err(ApprovalError::new(Code::NonCanonical, message))
+            }
+            text => Ok(Clone::clone(text)),
+        };
+        Ok(Self {
+            software: short("software", &agent.software)?,
+            model: short("model", &agent.model)?,
+            provider: short("provider", &agent.provider)?,
+            run: short("run", &agent.run)?,
+            conversation: short("conversation", &agent.conversation)?,
+            tool_call: short("tool call", &agent.tool_call)?,
+        })
     }
 }
+
+/// How many characters an agent may use for each claim about itself.
+const MAX_CLAIM: usize = 200;
 
 /// The random parts of a seal: with them the same values give the same digest again.
 #[derive(Debug, Clone)]
@@ -172,12 +183,20 @@ impl ActionRecord {
         Ok(ActionDigest::of(&bytes))
     }
 
+    fn commitments(&self) -> impl Iterator<Item = &Commitment> {
+        let words = [&self.resource, &self.reason, &self.rationale];
+        let params = self.params.iter().map(|param| &param.sd);
+        params.chain(words.into_iter().flatten())
+    }
+
     /// The random parts of the seal, from the disclosures kept beside the record.
     #[must_use]
     pub fn salts(&self, disclosures: &[Disclosure]) -> Option<Salts> {
         let nonce = Salt::parse(&self.nonce).ok()?;
         let mut by_name = BTreeMap::new();
-        for disclosure in disclosures {
+        // Others belong to reviews, and say nothing about the action.
+        let own = |d: &&Disclosure| self.commitments().any(|own| *own == d.commitment);
+        for disclosure in disclosures.iter().filter(own) {
             let (salt, name, _) = disclosure.open()?;
             by_name.insert(name, salt);
         }

@@ -381,7 +381,7 @@ struct Moody(Mood);
 #[async_trait]
 impl Notifier for Moody {
     fn name(&self) -> &str {
-        "moody"
+        "a-moody-channel"
     }
 
     async fn notify(&self, _: &Notice) -> Result<Delivery, NotifyError> {

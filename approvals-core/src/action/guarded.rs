@@ -112,8 +112,8 @@ impl GuardedFn {
 
     fn digest(&self) -> SchemaDigest {
         let mut text = format!(
-            "{}\n{}\n{}\n{}",
-            self.scope, self.function, self.version, self.signature
+            "{}\n{}\n{}\n{}:{}\n{}",
+            self.scope, self.function, self.version, self.file, self.line, self.signature
         );
         for param in self.params {
             let Param {

@@ -1,6 +1,7 @@
 //! Reads JSON text that comes from outside, strictly.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
@@ -71,6 +72,30 @@ fn float_value(float: f64) -> Result<Value, NonCanonical> {
     }
 }
 
+/// How serde_json's own names begin.
+pub(super) const PRIVATE: &str = "$serde_json::private::";
+
+/// Whether some crate of this program turned serde_json's `arbitrary_precision` on.
+static NUMBERS_ARE_MAPS: OnceLock<bool> = OnceLock::new();
+
+fn numbers_are_maps() -> bool {
+    struct Probe;
+    impl<'de> Visitor<'de> for Probe {
+        type Value = bool;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a number")
+        }
+        fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+            Ok(false)
+        }
+        fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<bool, A::Error> {
+            Ok(true)
+        }
+    }
+    serde::Deserializer::deserialize_any(&mut serde_json::Deserializer::from_str("1"), Probe)
+        .unwrap_or(false)
+}
+
 struct Seed {
     depth: usize,
     floats: Floats,
@@ -135,8 +160,12 @@ impl<'de> Visitor<'de> for Seed {
         let (depth, floats) = (self.deeper()?, self.floats);
         let mut record = Record::new();
         while let Some(name) = map.next_key::<String>()? {
-            // With its feature `arbitrary_precision`, serde_json passes numbers under this name.
-            if name == "$serde_json::private::Number" {
+            if name.starts_with(PRIVATE) {
+                // With its feature `arbitrary_precision`, serde_json passes numbers in this form.
+                // Whoever writes the form out must not be taken for a number.
+                if !*NUMBERS_ARE_MAPS.get_or_init(numbers_are_maps) || !record.is_empty() {
+                    return Err(A::Error::custom("a name is reserved by the JSON library"));
+                }
                 return number(&map.next_value::<String>()?).map_err(A::Error::custom);
             }
             let value = map.next_value_seed(Seed { depth, floats })?;

@@ -384,6 +384,9 @@ impl ser::SerializeMap for Fields<'_> {
             }
             _ => printed,
         };
+        if name.starts_with(parse::PRIVATE) {
+            return Err(NonCanonical::new("a name is reserved by the JSON library"));
+        }
         self.name(name.into());
         Ok(())
     }

@@ -22,6 +22,9 @@ use crate::request::Outcome;
 /// A clock may be behind the log by this much; processes of one machine never differ by more.
 const TOLERANCE: Duration = Duration::from_secs(5);
 
+/// How many facts are kept while the store cannot be written.
+const OWED: usize = 10_000;
+
 /// How many requests are kept folded.
 const CACHE: usize = 16_384;
 
@@ -36,6 +39,8 @@ pub(super) struct Engine {
     size: u64,
     cache: HashMap<RequestId, Known>,
     halted: Option<String>,
+    /// What happened and could not be recorded: it goes first in the next batch.
+    owed: Vec<Command>,
 }
 
 impl Engine {
@@ -58,6 +63,7 @@ impl Engine {
             size: 0,
             cache: HashMap::new(),
             halted: None,
+            owed: Vec::new(),
         }
     }
 
@@ -82,13 +88,23 @@ impl Engine {
     /// Carries out steps in one transaction, and answers when it is durable.
     pub(super) fn run(&mut self, works: Vec<Work>) -> Vec<Reply> {
         let count = works.len();
-        match self.transaction(works) {
+        let owed = std::mem::take(&mut self.owed);
+        let facts: Vec<Command> = works.iter().filter_map(fact).cloned().collect();
+        match self.transaction(&owed, works) {
             Ok(replies) => replies,
-            Err(error) => vec![Err(error); count],
+            Err(error) => {
+                // What has happened has happened, whether or not it could be written down now.
+                self.owed = owed.into_iter().chain(facts).take(OWED).collect();
+                vec![Err(error); count]
+            }
         }
     }
 
-    fn transaction(&mut self, works: Vec<Work>) -> Result<Vec<Reply>, ApprovalError> {
+    fn transaction(
+        &mut self,
+        owed: &[Command],
+        works: Vec<Work>,
+    ) -> Result<Vec<Reply>, ApprovalError> {
         if let Some(why) = &self.halted {
             return Err(halted(why));
         }
@@ -101,6 +117,10 @@ impl Engine {
             self.cache.clear();
         }
         let mut stage = Stage::new(&head, self.boot, self.written);
+        for command in owed {
+            let now = self.now(&stage)?;
+            self.command(&mut stage, command, Vec::new(), now)?;
+        }
         let replies: Vec<Reply> = works
             .into_iter()
             .map(|work| self.step(&mut stage, work))
@@ -273,7 +293,9 @@ impl Engine {
         } else {
             self.preface(stage, now)?;
             let known = stage.events(request, known, &step.events, now, &self.log)?;
-            stage.disclose(request, disclosures);
+            if step.refusal.is_none() {
+                stage.disclose(request, disclosures);
+            }
             Some(known)
         };
         let seq = known.as_ref().map_or(0, |known| known.last.seq);
@@ -327,15 +349,13 @@ impl Engine {
                     break;
                 }
             }
-            if ask.over.is_none() {
-                let counted = allowance
-                    .ceilings
-                    .iter()
-                    .map(|ceiling| (ceiling.counter.clone(), now));
-                stage.batch.counted.extend(counted);
-            }
         }
-        self.command(stage, &Command::Ask(Box::new(ask)), disclosures, now)
+        let counters = counters(&ask);
+        let answer = self.command(stage, &Command::Ask(Box::new(ask)), disclosures, now)?;
+        // Counted only when it is on record that it was let through.
+        let counted = counters.into_iter().map(|counter| (counter, now));
+        stage.batch.counted.extend(counted);
+        Ok(answer)
     }
 
     /// The request that this very call has made already, if it has.
@@ -398,9 +418,7 @@ impl Engine {
 
     fn sweep(&mut self, stage: &mut Stage, now: Timestamp) -> Reply {
         let overdue = self.store.overdue(now, 1_000).map_err(store_error)?;
-        for request in overdue {
-            self.command(stage, &Command::Expire(request), Vec::new(), now)?;
-        }
+        let mut commands: Vec<Command> = overdue.into_iter().map(Command::Expire).collect();
         for (request, boot) in self.store.running().map_err(store_error)? {
             if boot != self.boot && self.store.is_gone(boot) {
                 let finished = Finished {
@@ -408,12 +426,17 @@ impl Engine {
                     code: Some("process_gone".to_owned()),
                     duration_us: None,
                 };
-                self.command(
-                    stage,
-                    &Command::Finish { request, finished },
-                    Vec::new(),
-                    now,
-                )?;
+                commands.push(Command::Finish {
+                    request,
+                    by: None,
+                    finished,
+                });
+            }
+        }
+        for command in commands {
+            // One request whose records make no sense must not keep the others from ending.
+            if let Err(error) = self.command(stage, &command, Vec::new(), now) {
+                tracing::error!(%error, "a request could not be ended");
             }
         }
         Ok(empty())
@@ -455,6 +478,28 @@ impl Engine {
     }
 }
 
+/// What a call that a rule lets through counts against.
+fn counters(ask: &Ask) -> Vec<String> {
+    match &ask.evaluation {
+        Evaluation::Allow(allowance) if ask.over.is_none() => {
+            let ceilings = allowance.ceilings.iter();
+            ceilings.map(|ceiling| ceiling.counter.clone()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What has happened already, and so must be recorded sooner or later.
+fn fact(work: &Work) -> Option<&Command> {
+    match work {
+        Work::Command { command, .. } => match command {
+            Command::Finish { .. } | Command::Burn { .. } | Command::Cancel(_) => Some(command),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Where a request stands, by its records.
 pub(super) fn fold(
     records: &[StoredRecord],
@@ -471,8 +516,18 @@ pub(super) fn fold(
     for stored in records {
         let record = AuditRecord::decode(&stored.bytes, log)
             .map_err(|error| tampered(stored.seq, error.to_string()))?;
+        if crate::ledger::leaf_hash(&stored.bytes) != stored.leaf {
+            return Err(tampered(
+                stored.seq,
+                "its bytes are not the ones that were written".to_owned(),
+            ));
+        }
         let Entry::Request(_, event) = &record.entry else {
-            continue;
+            // What a newer version wrote could change everything.
+            return Err(tampered(
+                stored.seq,
+                format!("`{}` is unknown to this version", record.kind()),
+            ));
         };
         let applied = match &mut state {
             Some(state) => state.apply(event),

@@ -73,10 +73,20 @@ pub(crate) enum Work {
     Sweep,
     /// Changes are kept for this channel from here on.
     Channel(String),
-    /// A delivery is done.
+    /// A delivery is done, or given up.
     Delivered { due: Due, command: Command },
     /// Nothing: answers when everything queued before it is durable.
     Barrier,
+}
+
+impl Work {
+    pub(crate) fn command(command: Command) -> Self {
+        Self::Command {
+            command,
+            disclosures: Vec::new(),
+            attach_closed: false,
+        }
+    }
 }
 
 /// What a command led to, durably.
@@ -178,11 +188,7 @@ impl Journal {
     }
 
     pub(crate) fn command(&self, command: Command) -> Ticket {
-        self.submit(Work::Command {
-            command,
-            disclosures: Vec::new(),
-            attach_closed: false,
-        })
+        self.submit(Work::command(command))
     }
 
     /// Reads the store, beside the committer.

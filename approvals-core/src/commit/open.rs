@@ -1,13 +1,19 @@
 //! Looks at the end of a log before anything is added to it.
 
+use crate::digest::PolicyDigest;
 use crate::error::{ApprovalError, Code};
-use crate::ledger::{Frontier, SignedCheckpoint, VerifierKey, leaf_hash};
+use crate::ledger::{
+    AuditRecord, Entry, Frontier, LogEvent, SignedCheckpoint, StoredRecord, VerifierKey, leaf_hash,
+};
 use crate::ports::{Head, Store};
 
 use super::store_error;
 
-/// At least this many of the last records are hashed again.
+/// At least this many of the last records are looked at again.
 const TAIL: u64 = 256;
+
+/// How many records about the log itself are read at a time.
+const PAGE: usize = 64;
 
 /// And never more than this many, so that opening stays quick.
 const MOST: u64 = 65_536;
@@ -15,7 +21,14 @@ const MOST: u64 = 65_536;
 /// Refuses a log whose head is not signed by the key, or whose last records are not the ones that
 /// were signed. Writes nothing.
 pub(super) fn check_tail(store: &mut dyn Store, key: &VerifierKey) -> Result<(), ApprovalError> {
-    let head = store.head().map_err(store_error)?;
+    // Inside a transaction: what others write meanwhile is not taken for damage.
+    let head = store.begin().map_err(store_error)?;
+    let verdict = check(store, &head, key);
+    store.rollback();
+    verdict
+}
+
+fn check(store: &mut dyn Store, head: &Head, key: &VerifierKey) -> Result<(), ApprovalError> {
     let size = head.frontier.size();
     if !store.records(size, 1).map_err(store_error)?.is_empty() {
         return Err(tampered(&format!(
@@ -26,9 +39,10 @@ pub(super) fn check_tail(store: &mut dyn Store, key: &VerifierKey) -> Result<(),
         return Ok(());
     }
     if store.is_durable() {
-        check_note(&head, key)?;
+        check_note(head, key)?;
     }
-    check_records(store, &head.frontier)
+    check_records(store, &head.frontier)?;
+    check_policy(store, head, key)
 }
 
 fn check_note(head: &Head, key: &VerifierKey) -> Result<(), ApprovalError> {
@@ -53,8 +67,12 @@ fn check_records(store: &mut dyn Store, frontier: &Frontier) -> Result<(), Appro
     let mut covered = 0;
     for peak in frontier.peaks().iter().rev() {
         let width = 1_u64 << end.trailing_zeros();
-        if covered >= TAIL || covered + width > MOST {
+        if covered >= TAIL {
             break;
+        }
+        if covered + width > MOST {
+            // Too wide to hash whole: its last records must at least be the ones that were hashed.
+            return check_leaves(store, end.saturating_sub(TAIL), end);
         }
         let from = end - width;
         let count = usize::try_from(width).unwrap_or(usize::MAX);
@@ -77,6 +95,56 @@ fn check_records(store: &mut dyn Store, frontier: &Frontier) -> Result<(), Appro
         end = from;
     }
     Ok(())
+}
+
+fn check_leaves(store: &mut dyn Store, from: u64, end: u64) -> Result<(), ApprovalError> {
+    let count = usize::try_from(end - from).unwrap_or(usize::MAX);
+    let records = store.records(from, count).map_err(store_error)?;
+    let sound = |(place, stored): (u64, &StoredRecord)| {
+        stored.seq == place && leaf_hash(&stored.bytes) == stored.leaf
+    };
+    if records.len() == count && (from..).zip(&records).all(sound) {
+        return Ok(());
+    }
+    Err(tampered(&format!(
+        "records {from} to {} are not the ones that were written",
+        end - 1
+    )))
+}
+
+/// The policy in force is what the log says; the copy in the head only saves looking for it.
+fn check_policy(
+    store: &mut dyn Store,
+    head: &Head,
+    key: &VerifierKey,
+) -> Result<(), ApprovalError> {
+    let mut before = head.frontier.size();
+    loop {
+        let page = store.log_records(before, PAGE).map_err(store_error)?;
+        let Some(oldest) = page.last() else {
+            return same_policy(head, None);
+        };
+        before = oldest.seq;
+        for stored in &page {
+            let record = AuditRecord::decode(&stored.bytes, key.name())
+                .map_err(|error| tampered(&error.to_string()))?;
+            if let Entry::Log(LogEvent::PolicyLoaded {
+                version, digest, ..
+            }) = record.entry
+            {
+                return same_policy(head, Some((version, digest)));
+            }
+        }
+    }
+}
+
+fn same_policy(head: &Head, logged: Option<(u64, PolicyDigest)>) -> Result<(), ApprovalError> {
+    if head.policy == logged {
+        return Ok(());
+    }
+    Err(tampered(
+        "the policy in force is not the last one that the log says was loaded",
+    ))
 }
 
 fn tampered(what: &str) -> ApprovalError {

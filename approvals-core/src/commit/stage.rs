@@ -30,7 +30,6 @@ pub(super) struct Stage {
     pub(super) known: HashMap<RequestId, Known>,
     pub(super) keys: HashMap<IdempotencyKey, RequestId>,
     pub(super) batch: Batch,
-    running: HashMap<RequestId, BootId>,
     boot: BootId,
     pub(super) opened: bool,
 }
@@ -45,7 +44,6 @@ impl Stage {
             known: HashMap::new(),
             keys: HashMap::new(),
             batch: Batch::default(),
-            running: HashMap::new(),
             boot,
             opened: written > 0,
         }
@@ -107,7 +105,7 @@ impl Stage {
             state: Arc::new(state),
             last,
         };
-        self.remember(request, &known, events);
+        self.remember(request, &known);
         Ok(known)
     }
 
@@ -132,10 +130,15 @@ impl Stage {
             boot: self.boot,
             n: self.written + ahead,
         };
+        // Whoever uses an approval up has named the record already.
+        let id = match &entry {
+            Entry::Request(_, Event::Consumed(consumed)) => consumed.by.record,
+            _ => RecordId::random()?,
+        };
         let record = AuditRecord {
             seq,
             at,
-            id: RecordId::random()?,
+            id,
             writer,
             previous,
             entry,
@@ -154,13 +157,7 @@ impl Stage {
         self.batch.records.push((stored, request));
     }
 
-    fn remember(&mut self, request: RequestId, known: &Known, events: &[Event]) {
-        if events
-            .iter()
-            .any(|event| matches!(event, Event::Consumed(_)))
-        {
-            self.running.insert(request, self.boot);
-        }
+    fn remember(&mut self, request: RequestId, known: &Known) {
         let state = &known.state;
         let row = RequestRow {
             id: request,
@@ -169,10 +166,9 @@ impl Stage {
             status: state.status(),
             created_at: state.created_at(),
             deadline: deadline(state),
-            running: if *state.phase() == Phase::Running {
-                self.running.get(&request).copied().or(Some(self.boot))
-            } else {
-                None
+            running: match state.phase() {
+                Phase::Running(by) => Some(by.boot),
+                _ => None,
             },
             key: state.key(),
             last_seq: known.last.seq,

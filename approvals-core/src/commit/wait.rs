@@ -47,7 +47,8 @@ impl Waits {
 pub(crate) struct Watch {
     waits: Arc<Waits>,
     request: RequestId,
-    receiver: watch::Receiver<Latest>,
+    /// Present until the watch is dropped.
+    receiver: Option<watch::Receiver<Latest>>,
 }
 
 impl Watch {
@@ -60,7 +61,7 @@ impl Watch {
         Self {
             waits: Arc::clone(waits),
             request,
-            receiver,
+            receiver: Some(receiver),
         }
     }
 
@@ -72,7 +73,10 @@ impl Watch {
     /// Returns when the request has a record after `seen`.
     pub(crate) async fn after(&mut self, seen: u64) -> Latest {
         // The sender lives in the map for as long as this receiver does.
-        let latest = self.receiver.wait_for(|latest| latest.seq > seen).await;
+        let Some(receiver) = &mut self.receiver else {
+            return Latest::default();
+        };
+        let latest = receiver.wait_for(|latest| latest.seq > seen).await;
         latest
             .map(|latest| Latest::clone(&latest))
             .unwrap_or_default()
@@ -82,9 +86,11 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         let mut waits = self.waits.lock();
+        // Let go inside the lock: of two that go at once, the second one sees that it is the last.
+        self.receiver = None;
         if waits
             .get(&self.request)
-            .is_some_and(|sender| sender.receiver_count() <= 1)
+            .is_some_and(|sender| sender.receiver_count() == 0)
         {
             waits.remove(&self.request);
         }

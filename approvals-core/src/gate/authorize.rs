@@ -23,11 +23,14 @@ use crate::sealed::{AgentClaims, Salts, SealedAction};
 /// How long an approval may wait to be used when no requirement says it.
 const USE_WITHIN: Duration = Duration::from_secs(900);
 
+/// How many characters the author and the agent may use for each of their words.
+const MAX_WORDS: usize = 4_000;
+
 /// A sleep is never longer than this, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(30);
 
 pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, ApprovalError> {
-    let claims = AgentClaims::of(&call.agent);
+    let claims = AgentClaims::of(&call.agent)?;
     let (agent, detach) = (call.agent.clone(), call.detach);
     let proposal = propose(inner, call).await?;
     let span = tracing::info_span!(
@@ -79,6 +82,22 @@ async fn propose(inner: &Inner, call: Call) -> Result<Proposal, ApprovalError> {
         }
     }
     let mut action = call.action;
+    let words = [
+        ("rationale", &call.agent.rationale),
+        ("reason", &call.reason),
+        ("resource", &action.resource),
+        ("environment", &action.environment),
+        ("tenant", &call.agent.tenant),
+    ];
+    for (name, text) in words {
+        if text
+            .as_ref()
+            .is_some_and(|text| text.chars().count() > MAX_WORDS)
+        {
+            let message = format!("the {name} is longer than {MAX_WORDS} characters; shorten it");
+            return Err(ApprovalError::new(Code::NonCanonical, message));
+        }
+    }
     action.environment = action
         .environment
         .or_else(|| inner.options.environment.clone());
@@ -130,7 +149,6 @@ impl Asking {
             tracing::info!(code = %refusal.code, "refused by policy");
             return Err(refusal.into_error(request));
         }
-        self.inner.claim(request);
         tracing::info!(attached = answer.attached, digest = %sealed.digest().short(), "asked");
         // A request from an earlier start is drawn again: its first copy may be out of sight.
         let again = answer.attached.then_some(request);
@@ -195,7 +213,7 @@ impl Asking {
         // Until the call has proven to be the same, going away must not withdraw the request.
         let mut hold = Hold::new(&self.inner, id, false);
         // It may have changed since it was found: only what is looked at now will be told further.
-        let looked = self.inner.journal.look(id).await?;
+        let looked = self.inner.patient(self.inner.journal.look(id)).await?;
         let (state, seq) = looked.ok_or_else(|| gone(id))?;
         let sealed = self.same_as(&state).await?;
         hold.cancel = !self.detach;
@@ -346,7 +364,7 @@ impl Asking {
                 "nobody decided in time, or the approval was not used in time; ask again",
             ),
             Phase::Cancelled => no(Code::Cancelled, "the request was withdrawn"),
-            Phase::Running | Phase::Burned | Phase::Finished(_) => no(
+            Phase::Running(_) | Phase::Burned | Phase::Finished(_) => no(
                 Code::AlreadyConsumed,
                 "this call has been approved and used before; one approval, one run",
             ),
@@ -421,12 +439,7 @@ impl Asking {
             .map(|sealed| sealed.digest())
         };
         let port = Port::new(Arc::clone(&self.inner), Arc::clone(&self.proposal), state);
-        Ok(Permit::assertion(
-            request,
-            digest,
-            Arc::new(port),
-            Box::new(reseal),
-        ))
+        Permit::assertion(request, digest, Arc::new(port), Box::new(reseal))
     }
 }
 
@@ -447,6 +460,7 @@ struct Hold {
 impl Hold {
     fn new(inner: &Arc<Inner>, request: RequestId, cancel: bool) -> Self {
         let watch = inner.journal.watch(request);
+        inner.claim(request);
         Self {
             inner: Arc::clone(inner),
             watch,

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use super::Inner;
 use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
-use crate::id::RequestId;
-use crate::lifecycle::{Command, Consumption, Finished, RequestState, Reviewed};
+use crate::id::{RecordId, RequestId};
+use crate::lifecycle::{Attempt, Command, Consumption, Finished, RequestState, Reviewed};
 use crate::permit::{PermitPort, Queued};
 use crate::proposal::Proposal;
-use crate::request::Outcome;
 use crate::review::Vote;
 
 pub(super) struct Port {
@@ -34,47 +33,52 @@ impl Port {
 }
 
 impl PermitPort for Port {
-    fn consume(&self, request: RequestId, digest: ActionDigest) -> Queued<()> {
+    fn consume(&self, request: RequestId, attempt: RecordId, digest: ActionDigest) -> Queued<()> {
         let (inner, proposal) = (Arc::clone(&self.inner), Arc::clone(&self.proposal));
-        let approved = Arc::clone(&self.approved);
+        let (approved, by) = (Arc::clone(&self.approved), self.by(attempt));
         Box::pin(async move {
-            let command =
-                Command::Consume(Box::new(facts(&inner, &proposal, &approved, digest).await?));
+            let gathered = facts(&inner, &proposal, &approved, digest, by);
+            let command = Command::Consume(Box::new(inner.patient(gathered).await?));
+            // When nobody waits for the answer any more, the permit reports that nothing started.
             let ticket = inner.journal.command(command);
-            match inner.patient(ticket).await {
-                Ok(answer) => match answer.refusal {
-                    None => Ok(()),
-                    Some(refusal) => {
-                        tracing::info!(approval.request = %request, code = %refusal.code, "permit refused");
-                        Err(refusal.into_error(request))
-                    }
-                },
-                Err(error) => {
-                    // It may have become durable after all. Then the run is over before it began.
-                    let finished = Finished {
-                        outcome: Outcome::Unknown,
-                        code: Some("not_started".to_owned()),
-                        duration_us: None,
-                    };
-                    drop(inner.journal.command(Command::Finish { request, finished }));
-                    Err(error)
+            match inner.patient(ticket).await?.refusal {
+                None => Ok(()),
+                Some(refusal) => {
+                    tracing::info!(approval.request = %request, code = %refusal.code, "permit refused");
+                    Err(refusal.into_error(request))
                 }
             }
         })
     }
 
-    fn burn(&self, request: RequestId, got: ActionDigest) -> Queued<()> {
+    fn burn(&self, request: RequestId, attempt: RecordId, got: ActionDigest) -> Queued<()> {
         tracing::warn!(approval.request = %request, "the arguments changed after approval; nothing ran");
-        queued(&self.inner, Command::Burn { request, got })
+        let by = self.by(attempt);
+        queued(&self.inner, Command::Burn { request, by, got })
     }
 
-    fn finish(&self, request: RequestId, finished: Finished) -> Queued<()> {
+    fn finish(&self, request: RequestId, attempt: RecordId, finished: Finished) -> Queued<()> {
         tracing::info!(approval.request = %request, outcome = ?finished.outcome, "finished");
-        queued(&self.inner, Command::Finish { request, finished })
+        let by = Some(self.by(attempt));
+        queued(
+            &self.inner,
+            Command::Finish {
+                request,
+                by,
+                finished,
+            },
+        )
     }
 
     fn abandon(&self, request: RequestId) {
         drop(self.inner.journal.command(Command::Cancel(request)));
+    }
+}
+
+impl Port {
+    fn by(&self, record: RecordId) -> Attempt {
+        let boot = self.inner.journal.boot();
+        Attempt { boot, record }
     }
 }
 
@@ -90,10 +94,11 @@ async fn facts(
     proposal: &Proposal,
     approved: &RequestState,
     digest: ActionDigest,
+    by: Attempt,
 ) -> Result<Consumption, ApprovalError> {
     let policy = inner.policy();
     let request = approved.id();
-    let mut wish = Consumption::new(request, digest, policy.digest());
+    let mut wish = Consumption::new(request, digest, policy.digest(), by);
     let given = |review: &&Reviewed| review.vote == Vote::Approve;
     for review in approved.reviews().iter().filter(given) {
         let standing = inner.people.standing(&review.person).await;

@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// after a failure, it is tried again.
 const LEASE: Duration = Duration::from_secs(15);
 
+/// How often a notice is tried again before it is given up: with doubled pauses, about a day.
+const ATTEMPTS: u32 = 24;
+
 /// Whose turn it is to deliver, and the bell that says that there is something.
 #[derive(Debug, Default)]
 pub(super) struct Post {
@@ -96,37 +99,36 @@ impl Inner {
 
     async fn carry(&self, notifier: Arc<dyn Notifier>, due: Due) -> bool {
         let request = due.request;
-        let outcome = match desk::card(self, request).await {
-            Ok(card) => match tokio::time::timeout(
-                PATIENCE,
-                notifier.notify(&Notice::new(card, due.attempts)),
-            )
-            .await
-            {
-                Ok(Ok(delivery)) => Ok(delivery.place),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(_) => Err("the channel did not answer in time".to_owned()),
-            },
-            Err(error) => Err(error.to_string()),
-        };
         let channel = due.channel.clone();
-        let work = match outcome {
-            Ok(place) => Work::Delivered {
-                command: notice(&due, NoticeResult::sent(channel, place)),
-                due,
-            },
+        let (sent, work) = match self.hand_over(&*notifier, &due).await {
+            Ok(place) => {
+                let command = notice(&due, NoticeResult::sent(channel, place));
+                (true, Work::Delivered { due, command })
+            }
             Err(error) => {
-                tracing::warn!(approval.request = %request, channel, error, "a notice did not go out; the request stays pending");
-                Work::Command {
-                    command: notice(&due, NoticeResult::failed(channel, error)),
-                    disclosures: Vec::new(),
-                    attach_closed: false,
+                tracing::warn!(approval.request = %request, channel, error, "a notice did not go out; the request stays as it is");
+                let last = due.attempts >= ATTEMPTS;
+                let command = notice(&due, NoticeResult::failed(channel, error));
+                match (due.attempts, last) {
+                    // On record: that it failed, and that it was given up. Not each try.
+                    (_, true) => (false, Work::Delivered { due, command }),
+                    (0, false) => (false, Work::command(command)),
+                    _ => return false,
                 }
             }
         };
-        let delivered = matches!(work, Work::Delivered { .. });
         let ticket = self.journal.submit(work);
-        delivered && self.patient(ticket).await.is_ok()
+        self.patient(ticket).await.is_ok() && sent
+    }
+
+    async fn hand_over(&self, notifier: &dyn Notifier, due: &Due) -> Result<String, String> {
+        let card = desk::card(self, due.request).await;
+        let notice = Notice::new(card.map_err(|error| error.to_string())?, due.attempts);
+        match tokio::time::timeout(PATIENCE, notifier.notify(&notice)).await {
+            Ok(Ok(delivery)) => Ok(delivery.place),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the channel did not answer in time".to_owned()),
+        }
     }
 }
 

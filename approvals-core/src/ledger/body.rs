@@ -11,7 +11,7 @@ use crate::digest::{ActionDigest, Commitment};
 use crate::error::Code;
 use crate::id::{GroupName, PersonId, RecordId, RequestId};
 use crate::lifecycle::{
-    Approved, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused,
+    Approved, Attempt, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused,
     ReviewRefused, Reviewed,
 };
 use crate::policy::Requirement;
@@ -359,7 +359,7 @@ impl Body {
     }
 
     fn into_entry(self) -> Option<Entry> {
-        if let Some(subject) = &self.subject {
+        if let (Some(subject), true) = (&self.subject, Self::knows(&self.kind)) {
             let request = subject.request_id;
             return self
                 .into_event()
@@ -409,6 +409,10 @@ impl Body {
             "request.cancelled" => Event::Cancelled,
             "permit.consumed" => Event::Consumed(Consumed {
                 digest: self.digest?,
+                by: Attempt {
+                    boot: self.writer.boot,
+                    record: self.id,
+                },
             }),
             "permit.refused" => {
                 let refusal = self.refusal?;

@@ -7,8 +7,9 @@ use super::StoredRecord;
 use super::record::{AuditRecord, Entry, Previous};
 use super::{Checkpoint, Frontier, Origin, SignedCheckpoint, VerifierKey, leaf_hash};
 use crate::clock::Timestamp;
+use crate::digest::PolicyDigest;
 use crate::id::{BootId, RequestId};
-use crate::lifecycle::{Event, Phase, RequestState};
+use crate::lifecycle::{Created, Event, Phase, RequestState};
 
 /// Reads records one after another and finds what is wrong with them.
 ///
@@ -24,6 +25,8 @@ pub struct Verifier {
     writers: BTreeMap<BootId, u64>,
     requests: BTreeMap<RequestId, (Previous, Option<RequestState>)>,
     unknown: BTreeMap<String, u64>,
+    policy: Option<(u64, PolicyDigest)>,
+    known: Vec<Checkpoint>,
     findings: Vec<Finding>,
     more: u64,
 }
@@ -118,9 +121,20 @@ impl Verifier {
             writers: BTreeMap::new(),
             requests: BTreeMap::new(),
             unknown: BTreeMap::new(),
+            policy: None,
+            known: Vec::new(),
             findings: Vec::new(),
             more: 0,
         }
+    }
+
+    /// A head that somebody kept outside: the log must have had exactly it when it was as long.
+    ///
+    /// Add every one there is before the first record is read; the caller has verified them.
+    #[must_use]
+    pub fn knowing(mut self, head: Checkpoint) -> Self {
+        self.known.push(head);
+        self
     }
 
     /// Reads the next record.
@@ -128,6 +142,7 @@ impl Verifier {
         let seq = self.frontier.size();
         let leaf = leaf_hash(&stored.bytes);
         self.frontier.push(leaf);
+        self.look_back(seq);
         if stored.seq != seq {
             self.find(
                 Some(seq),
@@ -151,6 +166,21 @@ impl Verifier {
         match AuditRecord::decode(&stored.bytes, &self.log) {
             Err(error) => self.find(Some(seq), None, Rule::Integrity, error.to_string()),
             Ok(record) => self.look(seq, Previous { seq, leaf }, &record),
+        }
+    }
+
+    fn look_back(&mut self, seq: u64) {
+        let size = self.frontier.size();
+        if !self.known.iter().any(|head| head.size == size) {
+            return;
+        }
+        let root = self.frontier.root();
+        let other = |head: &&Checkpoint| head.size == size && head.root != root;
+        if self.known.iter().any(|head| other(&head)) {
+            let message = format!(
+                "a head that was kept outside has another root over the first {size} records: the log was forked or rewritten"
+            );
+            self.find(Some(seq), None, Rule::Integrity, message);
         }
     }
 
@@ -194,8 +224,35 @@ impl Verifier {
         }
         match &record.entry {
             Entry::Unknown(kind) => *self.unknown.entry(kind.clone()).or_default() += 1,
+            Entry::Log(super::LogEvent::PolicyLoaded {
+                version, digest, ..
+            }) => self.policy_loaded(seq, *version, *digest),
+            Entry::Log(super::LogEvent::Genesis { vkey }) if *vkey != self.key.to_string() => {
+                let message = "the log began with another key than the one it is verified with";
+                self.find(Some(seq), None, Rule::Integrity, message.to_owned());
+            }
             Entry::Log(_) => {}
             Entry::Request(request, event) => self.follow(*request, event, record, here),
+        }
+    }
+
+    fn policy_loaded(&mut self, seq: u64, version: u64, digest: PolicyDigest) {
+        if self.policy.is_some_and(|(last, _)| version <= last) {
+            let message = format!("policy version {version} came into force after a higher one");
+            self.find(Some(seq), None, Rule::Lifecycle, message);
+        }
+        self.policy = Some((version, digest));
+    }
+
+    fn asked(&mut self, created: &Created, request: RequestId, seq: u64) {
+        let action = &created.action;
+        if action.request_id != request || action.digest().ok() != Some(created.digest) {
+            let message = "the digest is not that of the action on record".to_owned();
+            self.find(Some(seq), Some(request), Rule::Lifecycle, message);
+        }
+        if self.policy.map(|(_, digest)| digest) != Some(created.policy.digest) {
+            let message = "it was asked under a policy that was not in force".to_owned();
+            self.find(Some(seq), Some(request), Rule::Lifecycle, message);
         }
     }
 
@@ -221,16 +278,8 @@ impl Verifier {
         if let Err(message) = verdict {
             self.find(Some(here.seq), Some(request), Rule::Lifecycle, message);
         }
-        if let Event::Created(created) = event
-            && (created.action.request_id != request
-                || created.action.digest().ok() != Some(created.digest))
-        {
-            self.find(
-                Some(here.seq),
-                Some(request),
-                Rule::Lifecycle,
-                "the digest is not that of the action on record".to_owned(),
-            );
+        if let Event::Created(created) = event {
+            self.asked(created, request, here.seq);
         }
         self.requests.insert(request, (here, state));
     }
@@ -246,6 +295,16 @@ impl Verifier {
                 "the log is empty; an empty log proves nothing".to_owned(),
             );
         }
+        for head in std::mem::take(&mut self.known) {
+            let size = self.frontier.size();
+            if head.size > size {
+                let message = format!(
+                    "a head that was kept outside covers {} records, and {size} are here: the log was cut or rolled back",
+                    head.size
+                );
+                self.find(Some(size), None, Rule::Completeness, message);
+            }
+        }
         match self.head(note) {
             Err(message) => self.find(None, None, Rule::Integrity, message),
             Ok(head) => self.compare(&head),
@@ -253,7 +312,7 @@ impl Verifier {
         let in_doubt = |(request, (_, state)): (&RequestId, &(Previous, Option<RequestState>))| {
             matches!(
                 state.as_ref()?.phase(),
-                Phase::Running | Phase::Finished(crate::request::Outcome::Unknown)
+                Phase::Running(_) | Phase::Finished(crate::request::Outcome::Unknown)
             )
             .then_some(*request)
         };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::event::{Created, Event, Finished, NoticeResult};
+use super::event::{Attempt, Created, Event, Finished, NoticeResult};
 use crate::digest::{ActionDigest, PolicyDigest};
 use crate::error::{ApprovalError, Code};
 use crate::id::{PersonId, RequestId};
@@ -28,6 +28,8 @@ pub enum Command {
     Burn {
         /// The request.
         request: RequestId,
+        /// The try that used it up.
+        by: Attempt,
         /// What was about to run.
         got: ActionDigest,
     },
@@ -35,6 +37,8 @@ pub enum Command {
     Finish {
         /// The request.
         request: RequestId,
+        /// The try whose run it was; none for whoever gives up a run whose process is gone.
+        by: Option<Attempt>,
         /// How.
         finished: Finished,
     },
@@ -122,6 +126,8 @@ pub struct Consumption {
     pub digest: ActionDigest,
     /// The policy that the asking process holds now.
     pub policy: PolicyDigest,
+    /// Who uses it.
+    pub by: Attempt,
     /// The standing, now, of everybody who approved.
     pub standings: BTreeMap<PersonId, Standing>,
     /// What the policy of now says, when it is not the policy the request was made under.
@@ -131,11 +137,17 @@ pub struct Consumption {
 impl Consumption {
     /// The wish to use the approval of a request for an action with this digest.
     #[must_use]
-    pub fn new(request: RequestId, digest: ActionDigest, policy: PolicyDigest) -> Self {
+    pub fn new(
+        request: RequestId,
+        digest: ActionDigest,
+        policy: PolicyDigest,
+        by: Attempt,
+    ) -> Self {
         Self {
             request,
             digest,
             policy,
+            by,
             standings: BTreeMap::new(),
             changed: None,
         }

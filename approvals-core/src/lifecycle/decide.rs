@@ -2,7 +2,7 @@
 
 use super::command::{Ask, Command, Consumption, ReviewFacts, Step};
 use super::event::{
-    Approved, Consumed, Denied, Event, Finished, PermitRefused, ReviewRefused, Reviewed,
+    Approved, Attempt, Consumed, Denied, Event, Finished, PermitRefused, ReviewRefused, Reviewed,
 };
 use super::state::{Phase, RequestState};
 use super::tally::distinct_enough;
@@ -35,8 +35,8 @@ pub fn decide(state: Option<&RequestState>, command: &Command, now: Timestamp) -
         }
         (Some(state), Command::Cancel(_)) => cancel(state, now),
         (Some(state), Command::Consume(wish)) => consume(state, wish, now),
-        (Some(state), Command::Burn { got, .. }) => burn(state, *got),
-        (Some(state), Command::Finish { finished, .. }) => finish(state, finished),
+        (Some(state), Command::Burn { by, got, .. }) => burn(state, *by, *got),
+        (Some(state), Command::Finish { by, finished, .. }) => finish(state, *by, finished),
         (Some(_), Command::Notice { result, .. }) => {
             Step::accept(vec![Event::Notice(result.clone())])
         }
@@ -219,7 +219,7 @@ fn still_open(state: &RequestState, vote: Vote) -> Result<(), (Code, String)> {
             Code::Cancelled,
             "the requester withdrew the request; nothing ran",
         ),
-        Phase::Running | Phase::Burned | Phase::Finished(_) => (
+        Phase::Running(_) | Phase::Burned | Phase::Finished(_) => (
             Code::AlreadyConsumed,
             "too late: the approval has been used",
         ),
@@ -305,6 +305,7 @@ fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) -> Step {
     match verdict {
         Ok(()) => Step::accept(vec![Event::Consumed(Consumed {
             digest: state.digest(),
+            by: wish.by,
         })]),
         Err((code, message)) => {
             let got = (wish.digest != state.digest()).then_some(wish.digest);
@@ -313,6 +314,11 @@ fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) -> Step {
                 got,
                 burned: false,
             }));
+            // An approval that can no longer be used must not be attached to again: asking again
+            // asks people again.
+            if matches!(code, Code::NotEligible | Code::PolicyChanged) {
+                events.push(Event::Cancelled);
+            }
             Step::refuse(events, code, message)
         }
     }
@@ -326,7 +332,7 @@ fn usable(state: &RequestState, wish: &Consumption) -> Result<(), (Code, String)
         Phase::Denied { .. } => return no(Code::Denied, "the request was denied"),
         Phase::Expired => return no(Code::Expired, "the request expired; ask again"),
         Phase::Cancelled => return no(Code::Cancelled, "the request was withdrawn"),
-        Phase::Running | Phase::Burned | Phase::Finished(_) => {
+        Phase::Running(_) | Phase::Burned | Phase::Finished(_) => {
             return no(
                 Code::AlreadyConsumed,
                 "this approval has been used; one approval, one run",
@@ -381,8 +387,8 @@ fn current_votes(state: &RequestState, wish: &Consumption) -> Vec<Reviewed> {
     state.reviews().iter().filter_map(still).collect()
 }
 
-fn burn(state: &RequestState, got: ActionDigest) -> Step {
-    if *state.phase() != Phase::Running {
+fn burn(state: &RequestState, by: Attempt, got: ActionDigest) -> Step {
+    if *state.phase() != Phase::Running(by) {
         return Step::refuse(
             Vec::new(),
             Code::Misuse,
@@ -397,9 +403,11 @@ fn burn(state: &RequestState, got: ActionDigest) -> Step {
     Step::accept(vec![event])
 }
 
-fn finish(state: &RequestState, finished: &Finished) -> Step {
+fn finish(state: &RequestState, by: Option<Attempt>, finished: &Finished) -> Step {
     match state.phase() {
-        Phase::Running => Step::accept(vec![Event::Finished(finished.clone())]),
+        // Nobody ends the run of somebody else.
+        Phase::Running(running) if by.is_some_and(|by| by != *running) => Step::accept(Vec::new()),
+        Phase::Running(_) => Step::accept(vec![Event::Finished(finished.clone())]),
         // The run was given up as unknown while its process was slow; now it says how it ended.
         Phase::Finished(Outcome::Unknown) if finished.outcome != Outcome::Unknown => {
             Step::accept(vec![Event::Finished(finished.clone())])

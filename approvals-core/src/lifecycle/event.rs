@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::error::Code;
-use crate::id::{GroupName, PersonId};
+use crate::id::{BootId, GroupName, PersonId, RecordId};
 use crate::policy::Requirement;
 use crate::principal::Assurance;
 use crate::request::{IdempotencyKey, Outcome, PolicyRef};
@@ -120,6 +120,23 @@ pub struct Denied {
 pub struct Consumed {
     /// What may run.
     pub digest: ActionDigest,
+    /// Who uses it: the writer of the record, and the id of the record.
+    pub by: Attempt,
+}
+
+/// One try to use an approval up: the process, and the id of the record if it succeeds.
+///
+/// Whoever reports on a run names the try, so that nobody ends the run of somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "made by gates of other crates, too"
+)]
+pub struct Attempt {
+    /// The process.
+    pub boot: BootId,
+    /// The record.
+    pub record: RecordId,
 }
 
 /// A right was presented and refused.

@@ -15,7 +15,7 @@ mod tests;
 pub use command::{Ask, Command, Consumption, Refusal, ReviewFacts, Step};
 pub use decide::decide;
 pub use event::{
-    Approved, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused,
+    Approved, Attempt, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused,
     ReviewRefused, Reviewed,
 };
 pub use state::{ImpossibleEvent, Phase, RequestState};

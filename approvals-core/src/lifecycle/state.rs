@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{Created, Denied, Event, Reviewed};
+use super::event::{Attempt, Created, Denied, Event, Reviewed};
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::id::{PersonId, RequestId};
@@ -47,7 +47,7 @@ pub enum Phase {
     /// Withdrawn.
     Cancelled,
     /// Used up; the body may be running.
-    Running,
+    Running(Attempt),
     /// Used up, and refused at the last check: the body did not run.
     Burned,
     /// The body ended.
@@ -122,10 +122,10 @@ impl RequestState {
             (Approved { .. }, Event::Consumed(consumed))
                 if consumed.digest == self.created.digest =>
             {
-                Running
+                Running(consumed.by)
             }
-            (Running, Event::PermitRefused(_)) => Phase::Burned,
-            (Running, Event::Finished(finished)) => Phase::Finished(finished.outcome),
+            (Running(_), Event::PermitRefused(_)) => Phase::Burned,
+            (Running(_), Event::Finished(finished)) => Phase::Finished(finished.outcome),
             // A person settles what was unknown, or the body ended after it was given up.
             (Phase::Finished(Outcome::Unknown), Event::Finished(finished))
                 if finished.outcome != Outcome::Unknown =>
@@ -214,7 +214,7 @@ impl RequestState {
     pub fn status(&self) -> Status {
         match &self.phase {
             Phase::Pending => Status::Pending,
-            Phase::Approved { .. } | Phase::Running | Phase::Finished(_) => Status::Approved,
+            Phase::Approved { .. } | Phase::Running(_) | Phase::Finished(_) => Status::Approved,
             Phase::Denied { .. } => Status::Denied,
             Phase::Expired => Status::Expired,
             Phase::Cancelled => Status::Cancelled,

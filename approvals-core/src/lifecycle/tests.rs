@@ -9,7 +9,7 @@ use crate::action::Action;
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, PolicyDigest, RedactionKey, SchemaDigest};
 use crate::error::Code;
-use crate::id::{GroupName, PersonId, RequestId};
+use crate::id::{BootId, GroupName, PersonId, RecordId, RequestId};
 use crate::policy::{Evaluation, Forbidden, Quorum, Requirement};
 use crate::principal::{Agent, Assurance, IdentityKey, Standing};
 use crate::proposal::Proposal;
@@ -55,7 +55,7 @@ fn ask(evaluation: Evaluation) -> Command {
     let key = RedactionKey::from_bytes(&[0; 32]);
     let sealed = SealedAction::seal(
         &proposal,
-        AgentClaims::of(&agent),
+        AgentClaims::of(&agent).unwrap(),
         RequestId::from_bytes([1; 16]),
         at(60),
         &Salts::fresh().unwrap(),
@@ -143,13 +143,20 @@ fn standing(person: PersonId, groups: &[&str]) -> Standing {
 }
 
 fn wish(state: &RequestState, people: &[(&str, &[&str])]) -> Consumption {
-    let mut wish = Consumption::new(state.id(), state.digest(), policy());
+    let mut wish = Consumption::new(state.id(), state.digest(), policy(), attempt(1));
     for (who, groups) in people {
         let person: PersonId = who.parse().unwrap();
         wish.standings
             .insert(person.clone(), standing(person, groups));
     }
     wish
+}
+
+fn attempt(number: u8) -> Attempt {
+    Attempt {
+        boot: BootId::from_bytes([1; 16]),
+        record: RecordId::from_bytes([number; 16]),
+    }
 }
 
 fn one() -> Requirement {
@@ -164,6 +171,7 @@ fn one_yes_one_run_one_outcome() {
     assert_eq!(case.consume(&[("u_bob", &["ops"])], at(2)), None);
     let finish = Command::Finish {
         request: case.state().id(),
+        by: Some(attempt(1)),
         finished: Finished {
             outcome: Outcome::Succeeded,
             code: None,
@@ -372,28 +380,61 @@ fn i2_threat_01_another_digest_is_refused() {
 
 #[test]
 fn eligibility_and_policy_are_asked_again_at_use() {
+    let stricter = quorums(&[("ops", 2, Assurance::A1)]);
+    let check = |groups: &[&str], changed: Option<Evaluation>, want: Option<Code>| {
+        let mut case = Case::of(one());
+        case.review("u_bob", &["ops"], Vote::Approve, at(1));
+        let mut wish = wish(case.state(), &[("u_bob", groups)]);
+        wish.changed = changed;
+        assert_eq!(case.run(&Command::Consume(Box::new(wish)), at(2)), want);
+        // An approval that is worth nothing any more is not left lying about.
+        assert!(!case.state().is_live());
+        assert_eq!(case.ran(), want.is_none());
+    };
+    check(&["cooks"], None, Some(Code::NotEligible));
+    check(&[], None, Some(Code::NotEligible));
+    check(
+        &["ops"],
+        Some(Evaluation::Deny(Forbidden::by(Vec::new()))),
+        Some(Code::PolicyChanged),
+    );
+    check(
+        &["ops"],
+        Some(Evaluation::Require(stricter)),
+        Some(Code::PolicyChanged),
+    );
+    check(&["ops"], Some(Evaluation::Require(one())), None);
+    check(&["ops"], None, None);
+}
+
+#[test]
+fn i3_nobody_ends_the_run_of_somebody_else() {
     let mut case = Case::of(one());
     case.review("u_bob", &["ops"], Vote::Approve, at(1));
-    assert_eq!(
-        case.consume(&[("u_bob", &["cooks"])], at(2)),
-        Some(Code::NotEligible)
+    assert_eq!(case.consume(&[("u_bob", &["ops"])], at(2)), None);
+    let request = case.state().id();
+    let finished = Finished {
+        outcome: Outcome::Unknown,
+        code: None,
+        duration_us: None,
+    };
+    let by = Some(attempt(2));
+    case.run(
+        &Command::Finish {
+            request,
+            by,
+            finished,
+        },
+        at(3),
     );
-    assert_eq!(case.consume(&[], at(2)), Some(Code::NotEligible));
-    for (evaluation, want) in [
-        (
-            Evaluation::Deny(Forbidden::by(Vec::new())),
-            Some(Code::PolicyChanged),
-        ),
-        (
-            Evaluation::Require(quorums(&[("ops", 2, Assurance::A1)])),
-            Some(Code::PolicyChanged),
-        ),
-        (Evaluation::Require(one()), None),
-    ] {
-        let mut wish = wish(case.state(), &[("u_bob", &["ops"])]);
-        wish.changed = Some(evaluation);
-        assert_eq!(case.run(&Command::Consume(Box::new(wish)), at(2)), want);
-    }
+    let got = ActionDigest::of(b"other");
+    let burn = Command::Burn {
+        request,
+        by: attempt(2),
+        got,
+    };
+    assert_eq!(case.run(&burn, at(3)), Some(Code::Misuse));
+    assert_eq!(*case.state().phase(), Phase::Running(attempt(1)));
 }
 
 #[test]
@@ -420,6 +461,7 @@ fn an_unknown_outcome_can_be_settled_and_nothing_else() {
     let id = case.state().id();
     let finish = |outcome| Command::Finish {
         request: id,
+        by: Some(attempt(1)),
         finished: Finished {
             outcome,
             code: None,
@@ -467,6 +509,7 @@ fn play(steps: Vec<(usize, usize, bool, bool, u64)>, eligible: &[&str]) -> (bool
             3 => Command::Expire(id),
             4 => Command::Burn {
                 request: id,
+                by: attempt(1),
                 got: ActionDigest::of(b"x"),
             },
             _ => Command::Consume(Box::new(wish(

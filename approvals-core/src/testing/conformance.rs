@@ -32,6 +32,7 @@
 //! #     fn head(&mut self) -> Result<Head, StoreError> { self.0.head() }
 //! #     fn records(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> { self.0.records(from, limit) }
 //! #     fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError> { self.0.records_of(request) }
+//! #     fn log_records(&mut self, before: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> { self.0.log_records(before, limit) }
 //! #     fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError> { self.0.disclosures(request) }
 //! #     fn requests(&mut self, filter: &Filter) -> Result<Vec<RequestRow>, StoreError> { self.0.requests(filter) }
 //! #     fn overdue(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RequestId>, StoreError> { self.0.overdue(now, limit) }
@@ -80,7 +81,7 @@ use log::Log;
 /// # Panics
 /// When the store breaks a promise; the message names it.
 pub fn check<S: Store>(mut make: impl FnMut() -> S) {
-    let promises: [Promise<S>; 17] = [
+    let promises: [Promise<S>; 18] = [
         ("a new store is empty", records::a_new_store_is_empty),
         (
             "what is committed is there",
@@ -102,6 +103,10 @@ pub fn check<S: Store>(mut make: impl FnMut() -> S) {
         (
             "the records of one request are found",
             records::records_of_one_request,
+        ),
+        (
+            "records about the log itself are found",
+            records::records_about_the_log,
         ),
         (
             "the head comes back exactly",

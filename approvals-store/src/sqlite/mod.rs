@@ -84,7 +84,7 @@ impl SqliteStore {
         let connection = connect::to_write(&mut place, empty)?;
         Ok(Self {
             db: SqliteReader::new(connection, place.path()),
-            writers: Writers::of(place.path()),
+            writers: Writers::of(place.real()),
             place,
             dead: None,
             wrote: false,
@@ -178,6 +178,10 @@ impl Reader for SqliteStore {
 
     fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError> {
         self.read(|db| db.records_of(request))
+    }
+
+    fn log_records(&mut self, before: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {
+        self.read(|db| db.log_records(before, limit))
     }
 
     fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError> {

@@ -11,6 +11,8 @@ use approvals_core::ports::StoreError;
 pub(super) struct Place {
     /// The path it was asked for, made absolute: the one that other processes open, too.
     path: PathBuf,
+    /// The same, with every link followed.
+    real: PathBuf,
     /// Where SQLite keeps what is not in the database file yet.
     log: PathBuf,
     database: FileId,
@@ -40,12 +42,18 @@ impl Place {
             log: with_suffix(&real, "-wal"),
             database: FileId::of(&meta),
             log_id: None,
+            real,
             path,
         })
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the database lies, whatever links led here: one place for all who open it.
+    pub(super) fn real(&self) -> &Path {
+        &self.real
     }
 
     /// Whether the last process that had the database open left without tidying up.

@@ -46,36 +46,42 @@ pub(super) fn records(
     from: u64,
     limit: usize,
 ) -> Result<Vec<StoredRecord>> {
-    let sql = "SELECT seq, leaf, bytes FROM records WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
-    list(connection, sql, (whole(from), whole(limit)), stored)
+    list(connection, RECORDS, (whole(from), whole(limit)), stored)
 }
 
 pub(super) fn records_of(connection: &Connection, request: RequestId) -> Result<Vec<StoredRecord>> {
-    let sql = "SELECT seq, leaf, bytes FROM records WHERE request = ?1 ORDER BY seq";
-    list(connection, sql, [request.as_bytes()], stored)
+    list(connection, RECORDS_OF, [request.as_bytes()], stored)
+}
+
+pub(super) fn log_records(
+    connection: &Connection,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<StoredRecord>> {
+    list(
+        connection,
+        LOG_RECORDS,
+        (whole(before), whole(limit)),
+        stored,
+    )
 }
 
 pub(super) fn disclosures(connection: &Connection, request: RequestId) -> Result<Vec<Disclosure>> {
-    let sql = "SELECT text FROM disclosures WHERE request = ?1 ORDER BY rowid";
-    list(connection, sql, [request.as_bytes()], |row| {
+    list(connection, DISCLOSURES, [request.as_bytes()], |row| {
         row.get(0).map(Disclosure::from_text)
     })
 }
 
 pub(super) fn requests(connection: &Connection, filter: &Filter) -> Result<Vec<RequestRow>> {
-    const COLUMNS: &str = "SELECT id, scope, agent, status, created_at, deadline, running, key, last_seq FROM requests";
     let limit = whole(filter.limit);
     match filter.status {
-        None => list(
+        None => list(connection, REQUESTS, [limit], request_row),
+        Some(status) => list(
             connection,
-            &format!("{COLUMNS} ORDER BY n DESC LIMIT ?1"),
-            [limit],
+            REQUESTS_BY_STATUS,
+            (limit, status.as_str()),
             request_row,
         ),
-        Some(status) => {
-            let sql = format!("{COLUMNS} WHERE status = ?1 ORDER BY n DESC LIMIT ?2");
-            list(connection, &sql, (status.as_str(), limit), request_row)
-        }
     }
 }
 
@@ -84,29 +90,28 @@ pub(super) fn overdue(
     now: Timestamp,
     limit: usize,
 ) -> Result<Vec<RequestId>> {
-    let sql = "SELECT id FROM requests WHERE deadline <= ?1 ORDER BY deadline LIMIT ?2";
-    list(connection, sql, (now.as_micros(), whole(limit)), |row| {
-        id(row, 0)
-    })
+    list(
+        connection,
+        OVERDUE,
+        (now.as_micros(), whole(limit)),
+        |row| id(row, 0),
+    )
 }
 
 pub(super) fn running(connection: &Connection) -> Result<Vec<(RequestId, BootId)>> {
-    let sql = "SELECT id, running FROM requests WHERE running IS NOT NULL ORDER BY n";
-    list(connection, sql, [], |row| {
+    list(connection, RUNNING, [], |row| {
         Ok((id(row, 0)?, BootId::from_bytes(row.get(1)?)))
     })
 }
 
 pub(super) fn touched(connection: &Connection, from: u64) -> Result<Vec<(RequestId, u64)>> {
-    let sql = "SELECT request, max(seq) FROM records WHERE seq >= ?1 AND request IS NOT NULL GROUP BY request";
-    list(connection, sql, [whole(from)], |row| {
+    list(connection, TOUCHED, [whole(from)], |row| {
         Ok((id(row, 0)?, number(row, 1)?))
     })
 }
 
 pub(super) fn by_key(connection: &Connection, key: &IdempotencyKey) -> Result<Option<RequestId>> {
-    let sql = "SELECT id FROM requests WHERE key = ?1 ORDER BY n DESC LIMIT 1";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(BY_KEY)?;
     statement
         .query_row([key.as_bytes()], |row| id(row, 0))
         .optional()
@@ -185,4 +190,79 @@ fn request_row(row: &Row<'_>) -> Result<RequestRow> {
 /// What is in a column is not what this library writes there.
 fn odd(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::FromSqlConversionFailure(column, Type::Blob, error.into())
+}
+
+const RECORDS: &str = "SELECT seq, leaf, bytes FROM records WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
+
+const RECORDS_OF: &str = "SELECT seq, leaf, bytes FROM records \
+    WHERE request = (SELECT n FROM ids WHERE id = ?1) ORDER BY seq";
+
+const LOG_RECORDS: &str = "SELECT seq, leaf, bytes FROM records \
+    INDEXED BY records_of_log \
+    WHERE request IS NULL AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
+
+const DISCLOSURES: &str = "SELECT text FROM disclosures \
+    WHERE request = (SELECT n FROM ids WHERE id = ?1) ORDER BY rowid";
+
+const REQUESTS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
+    scope, agent, status, created_at, deadline, running, key, last_seq \
+    FROM requests ORDER BY n DESC LIMIT ?1";
+
+const REQUESTS_BY_STATUS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
+    scope, agent, status, created_at, deadline, running, key, last_seq \
+    FROM requests WHERE status = ?2 ORDER BY n DESC LIMIT ?1";
+
+const OVERDUE: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n) \
+    FROM requests WHERE deadline <= ?1 ORDER BY deadline LIMIT ?2";
+
+const RUNNING: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), running \
+    FROM requests WHERE running IS NOT NULL ORDER BY n";
+
+// Without the index, which would be read from end to end to find the last few records.
+const TOUCHED: &str = "SELECT (SELECT id FROM ids WHERE n = request), max(seq) \
+    FROM records NOT INDEXED WHERE seq >= ?1 AND request IS NOT NULL GROUP BY request";
+
+const BY_KEY: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n) \
+    FROM requests WHERE key = ?1 ORDER BY n DESC LIMIT 1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_question_takes_longer_because_the_log_is_long() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(include_str!("schema_1.sql"))
+            .unwrap();
+        for sql in [
+            RECORDS,
+            RECORDS_OF,
+            LOG_RECORDS,
+            DISCLOSURES,
+            REQUESTS,
+            REQUESTS_BY_STATUS,
+            OVERDUE,
+            RUNNING,
+            TOUCHED,
+            BY_KEY,
+        ] {
+            let plan = format!("EXPLAIN QUERY PLAN {sql}");
+            let steps = list(&connection, &plan, [], |row| row.get::<_, String>(3)).unwrap();
+            for step in steps {
+                // The newest first, up to a limit; and an index of what is running now.
+                let bounded = [
+                    "SCAN requests",
+                    "SCAN requests USING INDEX requests_running",
+                    "USE TEMP B-TREE FOR GROUP BY",
+                    "USE TEMP B-TREE FOR ORDER BY",
+                ];
+                let quick = step.starts_with("SEARCH ")
+                    || step.starts_with("CORRELATED SCALAR SUBQUERY")
+                    || step.starts_with("SCALAR SUBQUERY")
+                    || bounded.contains(&step.as_str());
+                assert!(quick, "{step}\n{sql}");
+            }
+        }
+    }
 }

@@ -100,6 +100,14 @@ impl Reader for SqliteReader {
         self.ask(|connection| read::records_of(connection, request))
     }
 
+    fn log_records(
+        &mut self,
+        before: u64,
+        limit: usize,
+    ) -> std::result::Result<Vec<StoredRecord>, StoreError> {
+        self.ask(|connection| read::log_records(connection, before, limit))
+    }
+
     fn disclosures(
         &mut self,
         request: RequestId,

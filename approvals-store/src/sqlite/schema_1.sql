@@ -1,12 +1,13 @@
 -- The log itself: the leaf hash and the exact bytes of every record, from 0, without gaps.
--- `request` only finds the records of one request; the bytes say the same.
+-- `request` (see `ids`) only finds the records of one request; the bytes say the same.
 CREATE TABLE records (
     seq     INTEGER PRIMARY KEY CHECK (seq >= 0),
     leaf    BLOB NOT NULL,
-    request BLOB,
+    request INTEGER,
     bytes   BLOB NOT NULL
 ) STRICT;
 CREATE INDEX records_of ON records (request) WHERE request IS NOT NULL;
+CREATE INDEX records_of_log ON records (seq) WHERE request IS NULL;
 
 CREATE TRIGGER records_are_added_at_the_end BEFORE INSERT ON records
 WHEN NEW.seq <> (SELECT coalesce(max(seq) + 1, 0) FROM records)
@@ -29,10 +30,16 @@ CREATE TABLE head (
 
 -- Everything below follows from the records, or is thrown away when it has been used.
 
--- One row for each request, in the order of asking. Times are microseconds since 1970.
+-- Requests have random ids; inside they have numbers, in the order of asking. What happens at the
+-- same time then lies in the same pages, and a commit writes few of them however long the log is.
+CREATE TABLE ids (
+    n  INTEGER PRIMARY KEY,
+    id BLOB NOT NULL UNIQUE
+) STRICT;
+
+-- Where each request stands. Times are microseconds since 1970.
 CREATE TABLE requests (
     n          INTEGER PRIMARY KEY,
-    id         BLOB NOT NULL UNIQUE,
     scope      TEXT NOT NULL,
     agent      TEXT NOT NULL,
     status     TEXT NOT NULL,
@@ -49,7 +56,7 @@ CREATE INDEX requests_by_key ON requests (key) WHERE key IS NOT NULL;
 
 -- What opens the commitments in the records: the values themselves. Erasure deletes rows here.
 CREATE TABLE disclosures (
-    request    BLOB NOT NULL,
+    request    INTEGER NOT NULL,
     commitment TEXT NOT NULL,
     text       TEXT NOT NULL
 ) STRICT;
@@ -68,7 +75,7 @@ CREATE TABLE channels (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (
     seq      INTEGER NOT NULL,
     channel  TEXT NOT NULL,
-    request  BLOB NOT NULL,
+    request  INTEGER NOT NULL,
     due_at   INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     PRIMARY KEY (seq, channel)

@@ -1,13 +1,15 @@
 //! Everything that one transaction writes.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
-use approvals_core::id::RequestId;
+use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::StoredRecord;
 use approvals_core::ports::{Batch, Due, Head, RequestRow};
+use approvals_core::request::IdempotencyKey;
 use approvals_core::sealed::Disclosure;
-use rusqlite::{Connection, Result};
+use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use super::read::{id, list, number, whole};
 
@@ -18,62 +20,104 @@ const COUNTED_FOR: Duration = Duration::from_secs(32 * 86_400);
 /// get all of them at once.
 const DUE: usize = 256;
 
+/// How often a lease is doubled at most, for a channel that keeps failing.
+const DOUBLINGS: u32 = 8;
+
 /// Writes a batch, without ending the transaction.
 pub(super) fn batch(connection: &Connection, batch: &Batch) -> Result<()> {
-    records(connection, &batch.records)?;
-    requests(connection, &batch.requests)?;
-    disclosures(connection, &batch.disclosures)?;
+    let numbers = &mut Numbers::new(connection);
+    records(connection, numbers, &batch.records)?;
+    requests(connection, numbers, &batch.requests)?;
+    disclosures(connection, numbers, &batch.disclosures)?;
     counters(connection, &batch.counted)?;
     channels(connection, &batch.channels)?;
     let now = batch.head.last_at.unwrap_or(Timestamp::from_micros(0));
-    notices(connection, &batch.notices, now)?;
+    notices(connection, numbers, &batch.notices, now)?;
     delivered(connection, &batch.delivered)?;
     head(connection, &batch.head)
 }
 
-fn records(connection: &Connection, records: &[(StoredRecord, Option<RequestId>)]) -> Result<()> {
+/// The numbers that requests have inside; whoever has none is given the next one.
+struct Numbers<'a> {
+    connection: &'a Connection,
+    known: HashMap<RequestId, i64>,
+}
+
+impl<'a> Numbers<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            known: HashMap::new(),
+        }
+    }
+
+    fn of(&mut self, request: RequestId) -> Result<i64> {
+        if let Some(number) = self.known.get(&request) {
+            return Ok(*number);
+        }
+        let sql = "SELECT n FROM ids WHERE id = ?1";
+        let mut find = self.connection.prepare_cached(sql)?;
+        let found = find.query_row([request.as_bytes()], |row| row.get(0));
+        let number = match found.optional()? {
+            Some(number) => number,
+            None => {
+                let sql = "INSERT INTO ids (id) VALUES (?1)";
+                let mut give = self.connection.prepare_cached(sql)?;
+                give.insert([request.as_bytes()])?
+            }
+        };
+        self.known.insert(request, number);
+        Ok(number)
+    }
+}
+
+fn records(
+    connection: &Connection,
+    numbers: &mut Numbers<'_>,
+    records: &[(StoredRecord, Option<RequestId>)],
+) -> Result<()> {
     let sql = "INSERT INTO records (seq, leaf, request, bytes) VALUES (?1, ?2, ?3, ?4)";
     let mut statement = connection.prepare_cached(sql)?;
     for (stored, request) in records {
-        let request = request.as_ref().map(RequestId::as_bytes);
-        statement.execute((
-            whole(stored.seq),
-            stored.leaf.as_bytes(),
-            request,
-            &stored.bytes,
-        ))?;
+        let request = request.map(|request| numbers.of(request)).transpose()?;
+        let seq = whole(stored.seq);
+        statement.execute((seq, stored.leaf.as_bytes(), request, &stored.bytes))?;
     }
     Ok(())
 }
 
-fn requests(connection: &Connection, rows: &[RequestRow]) -> Result<()> {
+fn requests(connection: &Connection, numbers: &mut Numbers<'_>, rows: &[RequestRow]) -> Result<()> {
     // What never changes in the life of a request is not set again: that would touch its indexes.
-    let sql = "INSERT INTO requests (id, scope, agent, status, created_at, deadline, running, key, last_seq) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (id) DO UPDATE SET \
+    let sql = "INSERT INTO requests (n, scope, agent, status, created_at, deadline, running, key, last_seq) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (n) DO UPDATE SET \
         status = ?4, deadline = ?6, running = ?7, last_seq = ?9";
     let mut statement = connection.prepare_cached(sql)?;
     for row in rows {
         statement.execute((
-            row.id.as_bytes(),
+            numbers.of(row.id)?,
             row.scope.as_str(),
             row.agent.as_str(),
             row.status.as_str(),
             row.created_at.as_micros(),
             row.deadline.map(Timestamp::as_micros),
-            row.running.as_ref().map(|boot| boot.as_bytes()),
-            row.key.as_ref().map(|key| key.as_bytes()),
+            row.running.as_ref().map(BootId::as_bytes),
+            row.key.as_ref().map(IdempotencyKey::as_bytes),
             whole(row.last_seq),
         ))?;
     }
     Ok(())
 }
 
-fn disclosures(connection: &Connection, disclosures: &[(RequestId, Disclosure)]) -> Result<()> {
+fn disclosures(
+    connection: &Connection,
+    numbers: &mut Numbers<'_>,
+    disclosures: &[(RequestId, Disclosure)],
+) -> Result<()> {
     let sql = "INSERT INTO disclosures (request, commitment, text) VALUES (?1, ?2, ?3)";
     let mut statement = connection.prepare_cached(sql)?;
     for (request, disclosure) in disclosures {
         let commitment = disclosure.commitment.as_str();
-        statement.execute((request.as_bytes(), commitment, &disclosure.text))?;
+        statement.execute((numbers.of(*request)?, commitment, &disclosure.text))?;
     }
     Ok(())
 }
@@ -101,12 +145,17 @@ fn channels(connection: &Connection, channels: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn notices(connection: &Connection, notices: &[(u64, RequestId)], due: Timestamp) -> Result<()> {
+fn notices(
+    connection: &Connection,
+    numbers: &mut Numbers<'_>,
+    notices: &[(u64, RequestId)],
+    due: Timestamp,
+) -> Result<()> {
+    let sql = "INSERT INTO outbox (seq, channel, request, due_at, attempts) \
+        SELECT ?1, name, ?2, ?3, 0 FROM channels";
+    let mut statement = connection.prepare_cached(sql)?;
     for (seq, request) in notices {
-        let sql = "INSERT INTO outbox (seq, channel, request, due_at, attempts) \
-            SELECT ?1, name, ?2, ?3, 0 FROM channels";
-        let row = (whole(*seq), request.as_bytes(), due.as_micros());
-        connection.prepare_cached(sql)?.execute(row)?;
+        statement.execute((whole(*seq), numbers.of(*request)?, due.as_micros()))?;
     }
     Ok(())
 }
@@ -157,7 +206,7 @@ pub(super) fn take_due(
 ) -> Result<Vec<Due>> {
     let mut due = Vec::new();
     for channel in channels {
-        let sql = "SELECT seq, request, attempts FROM outbox \
+        let sql = "SELECT seq, id, attempts FROM outbox JOIN ids ON n = request \
             WHERE channel = ?1 AND due_at <= ?2 ORDER BY due_at, seq LIMIT ?3";
         due.extend(list(
             connection,
@@ -178,7 +227,8 @@ pub(super) fn take_due(
         "UPDATE outbox SET due_at = ?3, attempts = attempts + 1 WHERE seq = ?1 AND channel = ?2";
     let mut statement = connection.prepare_cached(sql)?;
     for due in &due {
-        let until = now.after(lease).as_micros();
+        let longer = 1_u32 << due.attempts.min(DOUBLINGS);
+        let until = now.after(lease.saturating_mul(longer)).as_micros();
         statement.execute((whole(due.seq), &due.channel, until))?;
     }
     Ok(due)

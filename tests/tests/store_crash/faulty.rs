@@ -19,6 +19,7 @@ pub const STEPS: &[&str] = &[
     "head",
     "records",
     "records_of",
+    "log_records",
     "disclosures",
     "requests",
     "overdue",
@@ -133,6 +134,7 @@ impl<R: Reader + ?Sized> Reader for Faulty<R> {
         head() -> Head;
         records(from: u64, limit: usize) -> Vec<StoredRecord>;
         records_of(request: RequestId) -> Vec<StoredRecord>;
+        log_records(before: u64, limit: usize) -> Vec<StoredRecord>;
         disclosures(request: RequestId) -> Vec<Disclosure>;
         requests(filter: &Filter) -> Vec<RequestRow>;
         overdue(now: Timestamp, limit: usize) -> Vec<RequestId>;

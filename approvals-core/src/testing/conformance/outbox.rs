@@ -32,20 +32,22 @@ pub(super) fn outbox<S: Store>(mut log: Log<S>) {
         (1, "web".to_owned()),
     ];
     log.commit(&batch);
+    // What failed once is left alone for twice as long.
     due(&mut log, &["slack", "web"], 161, &[(1, 2, "slack", 1)]);
+    due(&mut log, &["slack", "web"], 279, &[]);
     due(
         &mut log,
         &["slack", "web"],
-        221,
+        281,
         &[(1, 2, "slack", 2), (2, 3, "web", 2)],
     );
     // A notice that is told and delivered in one step is done.
     tell(&mut log, 4, |batch| {
         batch.delivered = vec![(3, "slack".to_owned())]
     });
-    due(&mut log, &["slack"], 222, &[]);
-    due(&mut log, &["web"], 222, &[(3, 4, "web", 0)]);
-    due(&mut log, &[], 900, &[]);
+    due(&mut log, &["slack"], 282, &[]);
+    due(&mut log, &["web"], 282, &[(3, 4, "web", 0)]);
+    due(&mut log, &[], 9_000, &[]);
 }
 
 /// One more record, with a notice.

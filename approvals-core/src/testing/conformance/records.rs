@@ -236,6 +236,29 @@ pub(super) fn records_of_one_request<S: Store>(mut log: Log<S>) {
     }
 }
 
+pub(super) fn records_about_the_log<S: Store>(mut log: Log<S>) {
+    let one = Some(request(1));
+    log.commit(&log.batch(&[(b"0", None), (b"1", None), (b"2", one), (b"3", None)]));
+    log.commit(&log.batch(&[(b"4", one), (b"5", None)]));
+    for (before, limit, want) in [
+        (6, 9, vec![5, 3, 1, 0]),
+        (5, 9, vec![3, 1, 0]),
+        (3, 1, vec![1]),
+        (0, 9, vec![]),
+        (u64::MAX, 2, vec![5, 3]),
+        (6, 0, vec![]),
+    ] {
+        let what = format!("`log_records({before}, {limit})`");
+        let numbers =
+            |found: Vec<StoredRecord>| found.iter().map(|stored| stored.seq).collect::<Vec<u64>>();
+        log.expect(
+            &what,
+            |store| store.log_records(before, limit).map(numbers),
+            &want,
+        );
+    }
+}
+
 pub(super) fn the_head_comes_back_exactly<S: Store>(mut log: Log<S>) {
     for round in 0..4_u8 {
         let mut batch = log.batch(&[(b"a", None), (b"b", None), (b"c", None)]);
