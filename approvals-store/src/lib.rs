@@ -5,8 +5,9 @@
 //! - [`home::Home`] is a state directory: that file, the key that signs it, the policy and the
 //!   people.
 //!
-//! Trusted: who can write the database file can destroy the log and read the values of the
-//! parameters in it, but cannot change the log unseen; for that one needs the ledger key.
+//! Trusted: who can write the database file can destroy the log, read the values of parameters,
+//! and make a gate believe an approval that nobody gave; none of it unseen, because the log then
+//! does not verify, and only the ledger key could make it. Keep the file to the gate's own user.
 //!
 //! # Examples
 //! A home, and a gate from it:

@@ -1,5 +1,6 @@
 //! A home is loaded whole or refused, and nothing in it is ever overwritten.
-#![cfg(feature = "sqlite")]
+#![cfg(all(unix, feature = "sqlite"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod support;
 

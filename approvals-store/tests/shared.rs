@@ -1,5 +1,6 @@
 //! Several gates on one ledger: a decision made through one wakes the call that waits at another.
 #![cfg(feature = "sqlite")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! SQLite as it meets the world: files, locks, other programs, other processes.
-#![cfg(feature = "sqlite")]
+#![cfg(all(unix, feature = "sqlite"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 mod support;
 
@@ -14,8 +15,15 @@ use approvals_store::sqlite::{SqliteReader, SqliteStore};
 use rusqlite::Connection;
 use support::{add, files, one_more, scratch, size};
 
+/// Something that is done to a database file.
+type Change = fn(&Path);
+
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 fn beside(path: &Path, suffix: &str) -> std::path::PathBuf {
@@ -32,6 +40,25 @@ fn only_the_owner_can_read_the_files() {
     }
     store.announce(BootId::random().unwrap()).unwrap();
     assert_eq!(mode(&beside(&path, "-writers")), 0o700);
+}
+
+#[test]
+fn a_file_that_others_can_open_is_refused() {
+    let (_directory, path) = scratch();
+    drop(SqliteStore::open(&path).unwrap());
+    for mode in [0o640, 0o604, 0o620, 0o666] {
+        set_mode(&path, mode);
+        for opened in [SqliteStore::open(&path), SqliteStore::open_existing(&path)] {
+            let error = opened.unwrap_err();
+            let words = "run `chmod 600";
+            assert!(
+                !error.is_fatal() && error.to_string().contains(words),
+                "{error}"
+            );
+        }
+    }
+    set_mode(&path, 0o600);
+    SqliteStore::open(&path).unwrap();
 }
 
 #[test]
@@ -69,7 +96,7 @@ fn other_files_are_refused_and_left_as_they_are() {
         let bytes = fs::read(path).unwrap();
         fs::write(path, bytes.get(..bytes.len() / 2).unwrap()).unwrap();
     };
-    let checks: [(fn(&Path), bool, &str); 4] = [
+    let checks: [(Change, bool, &str); 4] = [
         (foreign, false, "another program"),
         (newer, false, "upgrade"),
         (noise, true, "damaged"),
@@ -78,6 +105,7 @@ fn other_files_are_refused_and_left_as_they_are() {
     for (make, fatal, words) in checks {
         let (directory, path) = scratch();
         make(&path);
+        set_mode(&path, 0o600);
         let before = files(directory.path());
         for error in [
             SqliteStore::open(&path)
@@ -106,6 +134,7 @@ fn a_lost_file_is_not_mistaken_for_a_new_ledger() {
     let error = SqliteStore::open_existing(&path).unwrap_err();
     assert!(error.to_string().contains("cannot find"), "{error}");
     fs::write(&path, []).unwrap();
+    set_mode(&path, 0o600);
     let error = SqliteStore::open_existing(&path).unwrap_err();
     assert!(error.to_string().contains("restore it"), "{error}");
     assert_eq!(fs::metadata(&path).unwrap().len(), 0);
@@ -180,7 +209,7 @@ fn a_file_that_is_removed_or_replaced_ends_it() {
         drop(SqliteStore::open(&elsewhere).unwrap());
         fs::rename(&elsewhere, path).unwrap();
     };
-    let checks: [(&str, fn(&Path)); 5] = [
+    let checks: [(&str, Change); 5] = [
         ("removed", |path| fs::remove_file(path).unwrap()),
         ("moved", |path| {
             fs::rename(path, path.with_extension("old")).unwrap()

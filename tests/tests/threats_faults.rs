@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -149,7 +150,6 @@ async fn break_all(steps: &[&'static str], must: &[&str]) {
 async fn threat_28_no_fault_of_the_store_lets_anything_run() {
     // The others are not called on this way, or are other faults of the same step.
     let must = [
-        "head",
         "records",
         "records_of",
         "disclosures",
@@ -326,10 +326,14 @@ async fn threat_28_a_lost_notice_keeps_the_request_and_is_tried_again() {
         gate.list(Filter::pending()).await.unwrap()[0].id
     };
     assert_eq!(gate.card(request).await.unwrap().status, Status::Pending);
-    let failed = events_of(&gate, request, "notice.failed").await;
     assert!(
-        (2..=8).contains(&failed),
-        "it is on record, and tried again with a pause: {failed}"
+        events_of(&gate, request, "notice.failed").await > 0,
+        "the loss is on record"
+    );
+    let tries = fragile.trap.calls();
+    assert!(
+        (2..=8).contains(&tries),
+        "it is tried again, with a pause: {tries}"
     );
     assert_eq!(events_of(&gate, request, "notice.sent").await, 0);
 
@@ -520,10 +524,13 @@ async fn threat_28_a_store_that_hangs_is_a_no() {
     let effects = Effects::default();
     let request = ask(&gate, bot().run("r"), &effects).await;
     vote(&gate, "u_1", request, Vote::Approve).await.unwrap();
-    let hold = Arc::new(Mutex::new(()));
-    let held = hold.lock().unwrap();
-    let lock = Arc::clone(&hold);
-    house.disk.while_locked(move || drop(lock.lock().unwrap()));
+    let held = Arc::new(AtomicBool::new(true));
+    let hold = Arc::clone(&held);
+    house.disk.while_locked(move || {
+        while hold.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
     let mut calls = tokio::task::JoinSet::new();
     for agent in [bot().run("r"), bot().run("another")] {
         let (gate, effects) = (gate.clone(), effects.clone());
@@ -535,7 +542,7 @@ async fn threat_28_a_store_that_hangs_is_a_no() {
     while let Some(answer) = calls.join_next().await {
         assert_eq!(answer.unwrap().unwrap_err().code(), Code::AuditUnavailable);
     }
-    drop(held);
+    held.store(false, Ordering::SeqCst);
     // What was queued behind the lock comes through now, and is over before it began.
     gate.flush().await.unwrap();
     assert_eq!(effects.count(), 0);

@@ -279,7 +279,10 @@ async fn flood(gates: &[Gate], calls: usize, effects: &Effects) -> (usize, usize
 async fn threat_47_two_hundred_at_once_and_thirty_run() {
     let gate = House::new().rules(HOURLY).open().await;
     let effects = Effects::default();
-    assert_eq!(flood(&[gate.clone()], 200, &effects).await, (30, 170));
+    assert_eq!(
+        flood(std::slice::from_ref(&gate), 200, &effects).await,
+        (30, 170)
+    );
     assert_eq!(effects.count(), 30);
     assert_eq!(count(&gate, "request.auto_approved").await, 30);
     assert_eq!(count(&gate, "permit.consumed").await, 30);

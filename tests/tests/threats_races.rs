@@ -7,17 +7,19 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use approvals_core::directory::{Directory, DirectoryError};
 use approvals_core::lifecycle::{Event, Phase};
 use approvals_core::request::Outcome;
 use approvals_core::testing::TestGate;
 use approvals_core::{
-    Agent, ApprovalError, Approved, Code, Gate, RequestId, Status, Vote, approve, requires_approval,
+    Agent, ApprovalError, Approved, Code, Gate, IdentityKey, PersonId, RequestId, Standing, Status,
+    Vote, approve, requires_approval,
 };
 use tokio::task::{JoinSet, yield_now};
 
 use support::disk::Disk;
 use support::house::{House, policy};
-use support::people::vote;
+use support::people::{Crew, vote};
 use support::{Effects, ask, bot, count, drop_table, events, hasty, kinds, verify};
 
 /// How a round varies: who is held back, and for how many turns.
@@ -494,4 +496,44 @@ async fn threat_32_who_attached_withdraws_it_by_leaving() {
     gate.flush().await.unwrap();
     let late = vote(&gate, "u_1", request, Vote::Approve).await;
     assert_eq!(late.unwrap_err().code(), Code::Cancelled);
+}
+
+/// A directory that takes a second for every answer.
+#[derive(Debug)]
+struct Slow(Crew);
+
+#[async_trait::async_trait]
+impl Directory for Slow {
+    async fn resolve(&self, identity: &IdentityKey) -> Result<Option<PersonId>, DirectoryError> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.0.resolve(identity).await
+    }
+
+    async fn standing(&self, person: &PersonId) -> Result<Option<Standing>, DirectoryError> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.0.standing(person).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_32_leaving_while_the_permit_is_used_withdraws_it() {
+    for polls in 0..12 {
+        let house = House::new().people(Slow(Crew::new()));
+        let gate = house.open().await;
+        let effects = Effects::default();
+        let keyed = || bot().idempotency_key("k").wait(Duration::from_secs(60));
+        let request = ask(&gate, keyed(), &effects).await;
+        vote(&gate, "u_1", request, Vote::Approve).await.unwrap();
+        let done = poll_and_drop(run(gate.clone(), keyed(), effects.clone()), polls).await;
+        gate.flush().await.unwrap();
+        let state = gate.journal().state(request).await.unwrap().unwrap();
+        match state.phase() {
+            // It left before it could show that it is the same call.
+            Phase::Approved { .. } => assert!(polls <= 2, "dropped after {polls} polls"),
+            Phase::Cancelled => assert_eq!(effects.count(), 0),
+            Phase::Finished(_) => assert!(done && effects.count() == 1),
+            phase => panic!("dropped after {polls} polls: {phase:?}"),
+        }
+        assert!(verify(&gate, house.key()).await.passed());
+    }
 }

@@ -45,6 +45,7 @@
 //! ```
 
 mod clock;
+pub mod conformance;
 mod people;
 mod script;
 mod test_gate;

@@ -30,7 +30,7 @@ pub(crate) fn check(
         if below || above {
             mistakes.note(
                 param.span,
-                format!("`#[instrument]` would record what is redacted in `{name}`: write `#[instrument(skip({name}))]` or `skip_all`"),
+                format!("`#[instrument]` would record what is redacted in `{name}`: write `#[instrument(skip({name}))]` or `skip_all`, and leave it out of `fields(..)`"),
             );
         }
     }
@@ -43,21 +43,23 @@ fn is_instrument(attr: &Attribute) -> bool {
         .is_some_and(|last| last.ident == "instrument")
 }
 
-/// An attribute records every parameter unless it skips it.
+/// An attribute records every parameter unless it skips it, and whatever its fields name.
 fn records(attr: &Attribute, name: &str) -> bool {
     let Meta::List(list) = &attr.meta else {
         return true;
     };
     let tokens: Vec<TokenTree> = list.tokens.clone().into_iter().collect();
-    let skipped = tokens.iter().enumerate().any(|(at, token)| {
-        let list = match tokens.get(at + 1) {
-            Some(TokenTree::Group(group)) => group.stream().to_token_stream(),
-            _ => TokenStream::new(),
-        };
-        ident(Some(token), "skip_all")
-            || ident(Some(token), "skip") && tokens::variables(&list).contains(name)
-    });
-    !skipped
+    let names = |word: &str| {
+        tokens.iter().enumerate().any(|(at, token)| {
+            let list = match tokens.get(at + 1) {
+                Some(TokenTree::Group(group)) => group.stream().to_token_stream(),
+                _ => TokenStream::new(),
+            };
+            ident(Some(token), word) && tokens::variables(&list).contains(name)
+        })
+    };
+    let skips_all = tokens.iter().any(|token| ident(Some(token), "skip_all"));
+    names("fields") || !(skips_all || names("skip"))
 }
 
 /// The attribute above this one has already become a `span!(..)` at the start of the body.
@@ -97,6 +99,8 @@ mod tests {
             ("#[instrument(skip(token, pool))]", false),
             ("#[instrument(skip(pool))]", true),
             ("#[instrument(skip_all, fields(table))]", false),
+            ("#[instrument(skip_all, fields(t = %token))]", true),
+            ("#[instrument(skip(token), fields(len = token.len()))]", true),
         ] {
             let function: syn::ItemFn =
                 syn::parse_str(&format!("{attr} fn f(token: T) {{}}")).unwrap();

@@ -32,10 +32,11 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), ApprovalError> {
     written.map_err(|error| unavailable("make", path, &error))
 }
 
-/// Reads a file that decides who may do what, if nobody but its owner could have changed it.
+/// Reads a file that decides who may do what, if nobody but its owner, who holds the ledger key,
+/// could have changed it.
 ///
 /// The file that was opened is the one that is checked, whatever happens to its name meanwhile.
-pub(super) fn read_guarded(path: &Path, what: &str) -> Result<String, ApprovalError> {
+pub(super) fn read_guarded(path: &Path, what: &str, key: &Path) -> Result<String, ApprovalError> {
     let refuse = |message: String| ApprovalError::new(Code::PolicyInvalid, message);
     let mut file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => refuse(format!(
@@ -44,12 +45,13 @@ pub(super) fn read_guarded(path: &Path, what: &str) -> Result<String, ApprovalEr
         )),
         _ => refuse(format!("cannot read `{}` ({error}); check its permissions", path.display())),
     })?;
-    check_mode(path, file.metadata())?;
+    let keeper = owner(key);
+    check_mode(path, file.metadata(), keeper)?;
     // Where a link leads counts, not where it lies.
     let real = fs::canonicalize(path);
     let parent = real.ok().and_then(|path| path.parent().map(Path::to_owned));
     for directory in parent.iter().map(|path| &**path).chain(path.parent()) {
-        check_mode(directory, fs::metadata(directory))?;
+        check_mode(directory, fs::metadata(directory), keeper)?;
     }
     let mut text = String::new();
     match file.read_to_string(&mut text) {
@@ -61,10 +63,24 @@ pub(super) fn read_guarded(path: &Path, what: &str) -> Result<String, ApprovalEr
     }
 }
 
+/// Who holds the ledger key, if it is there: whoever decides what may run must be the same user.
+fn owner(key: &Path) -> Option<u32> {
+    #[cfg(unix)]
+    return fs::metadata(key)
+        .ok()
+        .map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
+    #[cfg(not(unix))]
+    None
+}
+
 /// Refuses what others than its owner can write: they could let anything run.
 #[cfg(unix)]
-fn check_mode(path: &Path, meta: io::Result<fs::Metadata>) -> Result<(), ApprovalError> {
-    use std::os::unix::fs::PermissionsExt as _;
+fn check_mode(
+    path: &Path,
+    meta: io::Result<fs::Metadata>,
+    keeper: Option<u32>,
+) -> Result<(), ApprovalError> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     let refuse = |message: String| ApprovalError::new(Code::PolicyInvalid, message);
     let path = path.display();
@@ -74,6 +90,12 @@ fn check_mode(path: &Path, meta: io::Result<fs::Metadata>) -> Result<(), Approva
         ))
     })?;
     let mode = meta.permissions().mode() & 0o7777;
+    let owner = meta.uid();
+    if let Some(keeper) = keeper.filter(|keeper| owner != 0 && owner != *keeper) {
+        return Err(refuse(format!(
+            "`{path}` belongs to user {owner} and the ledger key to user {keeper}; who owns it decides what may run, so run `chown {keeper} {path}`"
+        )));
+    }
     if mode & 0o022 == 0 {
         return Ok(());
     }
@@ -83,7 +105,7 @@ fn check_mode(path: &Path, meta: io::Result<fs::Metadata>) -> Result<(), Approva
 }
 
 #[cfg(not(unix))]
-fn check_mode(_: &Path, _: io::Result<fs::Metadata>) -> Result<(), ApprovalError> {
+fn check_mode(_: &Path, _: io::Result<fs::Metadata>, _: Option<u32>) -> Result<(), ApprovalError> {
     Ok(())
 }
 

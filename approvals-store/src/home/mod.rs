@@ -87,8 +87,12 @@ impl Home {
             );
             return Err(ApprovalError::new(Code::StoreUnavailable, message));
         }
-        let people = People::parse(&files::read_guarded(&paths.people(), "people file")?)?;
-        let text = files::read_guarded(&paths.policy(), "policy")?;
+        let people = People::parse(&files::read_guarded(
+            &paths.people(),
+            "people file",
+            &paths.key(),
+        )?)?;
+        let text = files::read_guarded(&paths.policy(), "policy", &paths.key())?;
         let policy = Policy::parse(&text, &people.groups(), &inventory())?;
         let vkey = read_vkey(&paths.vkey())?;
         Ok(Self {

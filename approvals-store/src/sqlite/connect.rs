@@ -136,3 +136,30 @@ fn durable(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "checkpoint_fullfsync", true)?;
     connection.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_that_returns_is_on_the_disk() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let mut place = Place::create(&directory.path().join("approvals.db")).unwrap();
+        let connection = to_write(&mut place, Empty::Fill).unwrap();
+        let ask = |name| connection.pragma_query_one::<String>(None, name);
+        assert_eq!(ask("journal_mode").unwrap(), "wal");
+        let number = |name| connection.pragma_query_one::<i64>(None, name).unwrap();
+        // 2 is FULL: the log is synced before a commit returns.
+        for (name, value) in [
+            ("synchronous", 2),
+            ("fullfsync", 1),
+            ("checkpoint_fullfsync", 1),
+        ] {
+            assert_eq!(number(name), value, "{name}");
+        }
+        let reader = to_read(place.path()).unwrap();
+        let write = "CREATE TABLE mine (a)";
+        assert!(reader.execute_batch(write).is_err());
+        assert!(connection.execute_batch(write).is_ok());
+    }
+}

@@ -5,7 +5,8 @@
 //! nothing that was acknowledged. The file is private to its owner (mode 0600) and is not to be
 //! put on a network file system, whose locks cannot be relied on.
 //!
-//! Trusted: who can write the file can destroy the log, and can read the values of parameters.
+//! Trusted: who can write the file can destroy the log, read the values of parameters, and make a
+//! gate believe what is not so until the log is verified.
 
 mod connect;
 mod error;
@@ -81,6 +82,7 @@ impl SqliteStore {
     }
 
     fn at(mut place: Place, empty: Empty) -> Result<Self, StoreError> {
+        place.check_private()?;
         let connection = connect::to_write(&mut place, empty)?;
         Ok(Self {
             db: SqliteReader::new(connection, place.path()),

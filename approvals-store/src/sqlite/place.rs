@@ -61,6 +61,22 @@ impl Place {
         fs::metadata(&self.log).is_ok_and(|meta| meta.len() > 0)
     }
 
+    /// Refuses a database that others than its owner can read or write: values that people were
+    /// shown lie in it.
+    pub(super) fn check_private(&self) -> Result<(), StoreError> {
+        #[cfg(unix)]
+        if let Ok(meta) = fs::metadata(&self.path) {
+            let mode = std::os::unix::fs::MetadataExt::mode(&meta) & 0o777;
+            if mode & 0o077 != 0 {
+                return Err(StoreError::unavailable(format!(
+                    "others can open `{0}` (mode {mode:04o}); run `chmod 600 {0}`",
+                    self.path.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Remembers the log, which SQLite makes when it first reads and keeps until the last
     /// connection ends.
     pub(super) fn opened(&mut self) -> Result<(), StoreError> {

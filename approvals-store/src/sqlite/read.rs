@@ -248,8 +248,9 @@ mod tests {
             BY_KEY,
         ] {
             let plan = format!("EXPLAIN QUERY PLAN {sql}");
-            let steps = list(&connection, &plan, [], |row| row.get::<_, String>(3)).unwrap();
-            for step in steps {
+            let mut plan = connection.prepare(&plan).unwrap();
+            for step in plan.raw_query().mapped(|row| row.get::<_, String>(3)) {
+                let step = step.unwrap();
                 // The newest first, up to a limit; and an index of what is running now.
                 let bounded = [
                     "SCAN requests",

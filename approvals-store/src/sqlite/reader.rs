@@ -51,7 +51,8 @@ impl SqliteReader {
     ///
     /// # Errors
     /// [`StoreError`] when there is no such file, when it is not a ledger or one of a newer
-    /// version, or when this user cannot read it.
+    /// version, or when this user cannot read it or cannot make SQLite's files beside it: then
+    /// copy it, with its `-wal` file if there is one, to a directory of your own.
     pub fn open(path: impl AsRef<Path>) -> std::result::Result<Self, StoreError> {
         let place = Place::find(path.as_ref())?;
         let connection = connect::to_read(place.path())?;

@@ -1,5 +1,10 @@
 //! What the tests of the store share: a home with people in it, and how they decide.
 #![expect(dead_code, reason = "each file of tests uses a part of this")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on stops"
+)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

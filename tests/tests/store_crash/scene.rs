@@ -38,15 +38,26 @@ impl Scene {
 
     /// Starts a program to be killed.
     pub fn victim(&self, words: &[&str]) -> Victim {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_crash_victim"))
-            .arg(words[0])
-            .args([self.home.path(), self.directory.path()])
-            .args(&words[1..])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.start(Command::new(env!("CARGO_BIN_EXE_crash_victim")), words)
+    }
+
+    fn start(&self, mut program: Command, words: &[&str]) -> Victim {
+        let (first, rest) = words.split_first().unwrap();
+        program.arg(first);
+        program.args([self.home.path(), self.directory.path()]);
+        program.args(rest);
+        let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
         Victim { child, output }
+    }
+
+    /// Starts one whose files cannot grow beyond a few hundred kilobytes: writes fail then.
+    pub fn confined(&self, words: &[&str]) -> Victim {
+        let mut shell = Command::new("sh");
+        // Without the signal that would end the process, the write itself fails.
+        shell.args(["-c", "trap '' XFSZ; ulimit -f 800; exec \"$0\" \"$@\""]);
+        shell.arg(env!("CARGO_BIN_EXE_crash_victim"));
+        self.start(shell, words)
     }
 
     /// Every step whose effect has happened, in order.

@@ -157,6 +157,7 @@ impl Reader for Disk {
         running() -> Vec<(RequestId, BootId)>;
         touched(from: u64) -> (Vec<(RequestId, u64)>, u64);
         records_of(request: RequestId) -> Vec<StoredRecord>;
+        log_records(before: u64, limit: usize) -> Vec<StoredRecord>;
     }
 
     fn records(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {

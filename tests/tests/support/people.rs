@@ -76,6 +76,7 @@ impl Crew {
         for (person, groups) in CAST {
             crew.join(person, groups);
         }
+        crew.join("u_gone", &["ops"]);
         crew.disable("u_gone");
         crew
     }

@@ -44,6 +44,11 @@ impl Trap {
         self.0.lock().unwrap().sprung
     }
 
+    /// How often the armed step was called since.
+    pub fn calls(&self) -> usize {
+        self.0.lock().unwrap().calls
+    }
+
     /// Whether this call of this step fails.
     pub fn springs(&self, step: &str) -> bool {
         let mut state = self.0.lock().unwrap();
