@@ -15,7 +15,7 @@ use crate::id::{PersonId, RequestId};
 use crate::lifecycle::{Phase, RequestState};
 use crate::request::{Progress, Status};
 use crate::review::Vote;
-use crate::sealed::{ActionRecord, Disclosure};
+use crate::sealed::{ActionRecord, Disclosure, SealedParam};
 use crate::text::{Untrusted, Warning};
 
 /// One request, whole.
@@ -62,6 +62,8 @@ pub struct Fact {
     pub name: String,
     /// Its canonical text; none when it is redacted.
     pub value: Option<Untrusted>,
+    /// What is odd about the texts in it.
+    pub warnings: Vec<Warning>,
 }
 
 impl Card {
@@ -75,34 +77,17 @@ impl Card {
             let message = "the action on record is not the one that its digest binds, so it must not be approved; run `approvals verify`";
             return Err(ApprovalError::new(Code::Unrenderable, message).with_request(state.id()));
         }
-        let opened: BTreeMap<&Commitment, Value> = disclosures
-            .iter()
-            .filter_map(|d| Some((&d.commitment, d.open()?.2)))
-            .collect();
-        let action = state.action();
-        let open = |name: &str, commitment: &Commitment| {
-            opened
-                .get(commitment)
-                .ok_or_else(|| missing(state.id(), name))
-        };
+        let (action, opened) = (state.action(), Opened::of(disclosures));
+        let missing = |name: &str| missing(state.id(), name);
         let words = |name: &str, commitment: &Option<Commitment>| match commitment {
             None => Ok(None),
-            Some(commitment) => {
-                open(name, commitment).map(|value| value.as_text().map(Untrusted::new))
-            }
+            Some(commitment) => opened.words(commitment).ok_or_else(|| missing(name)),
         };
-        let mut params = Vec::with_capacity(action.params.len());
-        for param in &action.params {
-            let value = if param.redacted {
-                None
-            } else {
-                Some(Untrusted::new(&text(open(&param.name, &param.sd)?)))
-            };
-            params.push(Fact {
-                name: param.name.clone(),
-                value,
-            });
-        }
+        let params = action
+            .params
+            .iter()
+            .map(|param| opened.fact(param).ok_or_else(|| missing(&param.name)))
+            .collect::<Result<_, _>>()?;
         let denial = match state.phase() {
             Phase::Denied { reason, .. } => words("denial", reason).unwrap_or_default(),
             _ => None,
@@ -136,25 +121,32 @@ impl Card {
     /// What is odd about the texts an agent could influence.
     #[must_use]
     pub fn warnings(&self) -> Vec<(String, Warning)> {
-        let facts = self
-            .params
-            .iter()
-            .filter_map(|fact| Some((fact.name.as_str(), fact.value.as_ref()?)));
+        let facts = self.params.iter();
+        let facts = facts.map(|fact| (fact.name.as_str(), fact.warnings.clone()));
+        let (action, claims) = (&self.action, &self.action.claims);
         let words = [
             ("resource", &self.resource),
             ("reason", &self.reason),
             ("rationale", &self.rationale),
         ];
-        let words = words
-            .into_iter()
-            .filter_map(|(name, text)| Some((name, text.as_ref()?)));
-        facts
-            .chain(words)
-            .flat_map(|(name, text)| {
-                text.warnings()
-                    .into_iter()
-                    .map(move |warning| (name.to_owned(), warning))
-            })
+        let words = words.map(|(name, text)| (name, text.as_ref().map(Untrusted::raw)));
+        let texts = [
+            ("environment", &action.environment),
+            ("tenant", &action.tenant),
+            ("software", &claims.software),
+            ("model", &claims.model),
+            ("provider", &claims.provider),
+            ("run", &claims.run),
+            ("conversation", &claims.conversation),
+            ("tool call", &claims.tool_call),
+        ];
+        let texts = texts.map(|(name, text)| (name, text.as_deref()));
+        let words = words.into_iter().chain(texts).filter_map(|(name, text)| {
+            let text = text?.replace(['\n', '\t'], " ");
+            Some((name, Untrusted::new(&text).warnings()))
+        });
+        let all = facts.chain(words);
+        all.flat_map(|(name, found)| found.into_iter().map(|warning| (name.to_owned(), warning)))
             .collect()
     }
 
@@ -249,6 +241,64 @@ impl Card {
         }
         (!parts.is_empty()).then(|| parts.join(", "))
     }
+}
+
+/// What the disclosures open, each under the commitment that its own text gives.
+struct Opened(BTreeMap<Commitment, Value>);
+
+impl Opened {
+    fn of(disclosures: &[Disclosure]) -> Self {
+        let open = |disclosure: &Disclosure| {
+            // The name that a store gives it is not trusted.
+            let own = Disclosure::from_text(disclosure.text.clone());
+            Some((own.commitment.clone(), own.open()?.2))
+        };
+        Self(disclosures.iter().filter_map(open).collect())
+    }
+
+    fn words(&self, commitment: &Commitment) -> Option<Option<Untrusted>> {
+        let words = self.0.get(commitment)?.as_text()?;
+        Some(Some(Untrusted::new(words)))
+    }
+
+    fn fact(&self, param: &SealedParam) -> Option<Fact> {
+        let name = param.name.clone();
+        if param.redacted {
+            let warnings = Vec::new();
+            return Some(Fact {
+                name,
+                value: None,
+                warnings,
+            });
+        }
+        let value = self.0.get(&param.sd)?;
+        let warnings = odd(value);
+        Some(Fact {
+            name,
+            value: Some(Untrusted::new(&text(value))),
+            warnings,
+        })
+    }
+}
+
+/// What is odd about the texts in a value. Line breaks and tabs are written out in its canonical
+/// text, as all controls are, and are no reason to warn.
+fn odd(value: &Value) -> Vec<Warning> {
+    let of_text = |text: &str| Untrusted::new(&text.replace(['\n', '\t'], " ")).warnings();
+    let mut found = match value {
+        Value::Text(text) => of_text(text),
+        Value::List(items) => items.iter().flat_map(odd).collect(),
+        Value::Record(record) => {
+            let members = record.iter();
+            members
+                .flat_map(|(name, value)| [of_text(name), odd(value)].concat())
+                .collect()
+        }
+        _ => Vec::new(),
+    };
+    found.sort();
+    found.dedup();
+    found
 }
 
 fn text(value: &Value) -> String {

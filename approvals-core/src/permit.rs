@@ -154,7 +154,7 @@ impl Started {
                     request: self.right.request,
                     attempt: self.right.attempt,
                     got,
-                    port: Arc::clone(&self.right.port),
+                    port: Some(Arc::clone(&self.right.port)),
                 })
             }
         }
@@ -167,17 +167,33 @@ pub struct Burned {
     request: RequestId,
     attempt: RecordId,
     got: ActionDigest,
-    port: Arc<dyn PermitPort>,
+    port: Option<Arc<dyn PermitPort>>,
 }
 
 impl Burned {
     /// Records the refusal, and gives it to the caller.
-    pub async fn record(self) -> ApprovalError {
+    pub async fn record(mut self) -> ApprovalError {
         let message = "an argument changed between approval and run, so nothing ran; pass values, not shared state";
-        match self.port.burn(self.request, self.attempt, self.got).await {
+        let recorded = match self.queue() {
+            Some(queued) => queued.await,
+            None => Ok(()),
+        };
+        match recorded {
             Ok(()) => ApprovalError::new(Code::ActionMismatch, message).with_request(self.request),
             Err(error) => error,
         }
+    }
+
+    fn queue(&mut self) -> Option<Queued<()>> {
+        let port = self.port.take()?;
+        Some(port.burn(self.request, self.attempt, self.got))
+    }
+}
+
+impl Drop for Burned {
+    fn drop(&mut self) {
+        // Queued at once, also when nobody waits: the log must not leave it in doubt.
+        drop(self.queue());
     }
 }
 

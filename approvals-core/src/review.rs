@@ -188,10 +188,14 @@ pub fn commit_reason(reason: &str) -> Result<Disclosure, ApprovalError> {
             format!("the reason is longer than {MAX_REASON} characters; shorten it"),
         ));
     }
-    Disclosure::new("review.reason", &Value::Text(reason.to_owned()))
+    Disclosure::new(REASON, &Value::Text(reason.to_owned()))
 }
 
-const MAX_REASON: usize = 4_000;
+/// How many characters a reason may have.
+pub(crate) const MAX_REASON: usize = 4_000;
+
+/// What a reason is called in its disclosure.
+pub(crate) const REASON: &str = "review.reason";
 
 /// What an approver's own key signs: the verb, the request, the digest, the policy, the person.
 ///

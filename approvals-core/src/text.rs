@@ -76,7 +76,7 @@ impl fmt::Debug for Untrusted {
 }
 
 /// Something about a text that a reader could miss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Warning {
     /// Controls, direction overrides, zero-width or tag characters.

@@ -4,17 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fold::{counters, fact, fold};
 use super::stage::{Known, Stage};
 use super::wait::Waits;
 use super::{Answer, Reply, Work, store_error};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
-use crate::ledger::{
-    AuditRecord, Checkpoint, Entry, Frontier, LogEvent, MAX_RECORD, Origin, Previous, StoredRecord,
-    sign_note,
-};
-use crate::lifecycle::{Ask, Command, Finished, RequestState, decide};
+use crate::ledger::{Checkpoint, Frontier, LogEvent, MAX_RECORD, Origin, Previous, sign_note};
+use crate::lifecycle::{Ask, Command, Finished, decide};
 use crate::policy::Evaluation;
 use crate::ports::{Due, Reader, Signer, Store};
 use crate::request::Outcome;
@@ -476,67 +474,6 @@ impl Engine {
             last,
         }))
     }
-}
-
-/// What a call that a rule lets through counts against.
-fn counters(ask: &Ask) -> Vec<String> {
-    match &ask.evaluation {
-        Evaluation::Allow(allowance) if ask.over.is_none() => {
-            let ceilings = allowance.ceilings.iter();
-            ceilings.map(|ceiling| ceiling.counter.clone()).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// What has happened already, and so must be recorded sooner or later.
-fn fact(work: &Work) -> Option<&Command> {
-    match work {
-        Work::Command { command, .. } => match command {
-            Command::Finish { .. } | Command::Burn { .. } | Command::Cancel(_) => Some(command),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// Where a request stands, by its records.
-pub(super) fn fold(
-    records: &[StoredRecord],
-    log: &Origin,
-) -> Result<Option<(RequestState, u64)>, ApprovalError> {
-    let tampered = |seq: u64, message: String| {
-        ApprovalError::new(
-            Code::AuditTampered,
-            format!("record {seq}: {message}; run `approvals verify`"),
-        )
-    };
-    let mut state: Option<RequestState> = None;
-    let mut last = 0;
-    for stored in records {
-        let record = AuditRecord::decode(&stored.bytes, log)
-            .map_err(|error| tampered(stored.seq, error.to_string()))?;
-        if crate::ledger::leaf_hash(&stored.bytes) != stored.leaf {
-            return Err(tampered(
-                stored.seq,
-                "its bytes are not the ones that were written".to_owned(),
-            ));
-        }
-        let Entry::Request(_, event) = &record.entry else {
-            // What a newer version wrote could change everything.
-            return Err(tampered(
-                stored.seq,
-                format!("`{}` is unknown to this version", record.kind()),
-            ));
-        };
-        let applied = match &mut state {
-            Some(state) => state.apply(event),
-            None => RequestState::begin(event, record.at).map(|begun| state = Some(begun)),
-        };
-        applied.map_err(|error| tampered(stored.seq, error.to_string()))?;
-        last = stored.seq;
-    }
-    Ok(state.map(|state| (state, last)))
 }
 
 fn empty() -> Answer {

@@ -4,6 +4,7 @@
 //! wakes them all. Nobody hears of anything that is not durable.
 
 mod engine;
+mod fold;
 mod open;
 mod stage;
 mod thread;
@@ -225,7 +226,7 @@ impl Journal {
         request: RequestId,
     ) -> Result<Option<(RequestState, u64)>, ApprovalError> {
         let records = self.read(move |reader| reader.records_of(request)).await?;
-        engine::fold(&records, &self.0.log)
+        fold::fold(&records, &self.0.log)
     }
 
     /// The records of one request, in order.

@@ -1,20 +1,23 @@
 //! From a call to a permit: propose, evaluate, record, wait.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::consume::Port;
+use super::hold::Hold;
 use super::{Call, Inner};
+use crate::action::Action;
 use crate::canonical::{self, Value};
 use crate::clock::Timestamp;
-use crate::commit::{Answer, Latest, Watch, Work};
+use crate::commit::{Answer, Latest, Work};
 use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{PersonId, RequestId};
 use crate::lifecycle::{Ask, Command, Created, Phase, RequestState};
 use crate::permit::Permit;
 use crate::policy::{Evaluation, Policy};
-use crate::principal::Agent;
+use crate::ports::DirectoryError;
+use crate::principal::{Agent, Standing};
 use crate::proposal::Proposal;
 use crate::request::{IdempotencyKey, PolicyRef};
 use crate::review::Vote;
@@ -23,8 +26,11 @@ use crate::sealed::{AgentClaims, Salts, SealedAction};
 /// How long an approval may wait to be used when no requirement says it.
 const USE_WITHIN: Duration = Duration::from_secs(900);
 
-/// How many characters the author and the agent may use for each of their words.
+/// How many characters an agent may use for its words.
 const MAX_WORDS: usize = 4_000;
+
+/// How many characters the author's words may have with the arguments in them.
+const MAX_AROUND: usize = 200_000;
 
 /// A sleep is never longer than this, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(30);
@@ -66,11 +72,7 @@ pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, 
 async fn propose(inner: &Inner, call: Call) -> Result<Proposal, ApprovalError> {
     let requester = call.agent.requester()?;
     for person in requester.people() {
-        let standing = inner
-            .people
-            .standing(&person)
-            .await
-            .map_err(|error| ApprovalError::new(Code::IdentityUnresolved, error.to_string()))?;
+        let standing = inner.standing(&person).await?;
         if standing.is_none() {
             // Somebody the directory does not know could approve under another name.
             return Err(ApprovalError::new(
@@ -82,22 +84,7 @@ async fn propose(inner: &Inner, call: Call) -> Result<Proposal, ApprovalError> {
         }
     }
     let mut action = call.action;
-    let words = [
-        ("rationale", &call.agent.rationale),
-        ("reason", &call.reason),
-        ("resource", &action.resource),
-        ("environment", &action.environment),
-        ("tenant", &call.agent.tenant),
-    ];
-    for (name, text) in words {
-        if text
-            .as_ref()
-            .is_some_and(|text| text.chars().count() > MAX_WORDS)
-        {
-            let message = format!("the {name} is longer than {MAX_WORDS} characters; shorten it");
-            return Err(ApprovalError::new(Code::NonCanonical, message));
-        }
-    }
+    check_words(&call.agent, &call.reason, &action)?;
     action.environment = action
         .environment
         .or_else(|| inner.options.environment.clone());
@@ -115,6 +102,32 @@ async fn propose(inner: &Inner, call: Call) -> Result<Proposal, ApprovalError> {
     proposal.reason = call.reason;
     proposal.rationale = call.agent.rationale;
     Ok(proposal)
+}
+
+/// Words have limits: what nobody would read to its end must not be approved.
+fn check_words(
+    agent: &Agent,
+    reason: &Option<String>,
+    action: &Action,
+) -> Result<(), ApprovalError> {
+    let words = [
+        ("rationale", &agent.rationale, MAX_WORDS),
+        ("tenant", &agent.tenant, MAX_WORDS),
+        ("environment", &action.environment, MAX_WORDS),
+        // The author's words stand around arguments, which have a limit of their own.
+        ("reason", reason, MAX_AROUND),
+        ("resource", &action.resource, MAX_AROUND),
+    ];
+    for (name, text, most) in words {
+        if text
+            .as_ref()
+            .is_some_and(|text| text.chars().count() > most)
+        {
+            let message = format!("the {name} is longer than {most} characters; shorten it");
+            return Err(ApprovalError::new(Code::NonCanonical, message));
+        }
+    }
+    Ok(())
 }
 
 struct Asking {
@@ -279,7 +292,7 @@ impl Asking {
         proposal.rationale = recorded_rationale(state, &disclosures);
         let sealed = SealedAction::seal(
             &proposal,
-            state.action().claims.clone(),
+            self.claims.clone(),
             id,
             state.expires_at(),
             &salts,
@@ -450,56 +463,24 @@ struct Asked {
     sealed: SealedAction,
 }
 
-/// Withdraws the request when the caller goes away, unless it was settled or detached.
-struct Hold {
-    inner: Arc<Inner>,
-    watch: Watch,
-    cancel: bool,
-}
-
-impl Hold {
-    fn new(inner: &Arc<Inner>, request: RequestId, cancel: bool) -> Self {
-        let watch = inner.journal.watch(request);
-        inner.claim(request);
-        Self {
-            inner: Arc::clone(inner),
-            watch,
-            cancel,
-        }
-    }
-
-    fn request(&self) -> RequestId {
-        self.watch.request()
-    }
-
-    fn release(&mut self) {
-        self.cancel = false;
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        let request = self.request();
-        self.inner
-            .attached
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&request);
-        if self.cancel {
-            tracing::info!(approval.request = %request, "withdrawn");
-            // Queued at once; there is nobody left to wait for it.
-            drop(self.inner.journal.command(Command::Cancel(request)));
-        }
-    }
-}
-
 impl Inner {
-    /// Marks a request as waited for by this process; false when it is already.
-    fn claim(&self, request: RequestId) -> bool {
-        self.attached
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(request)
+    /// What the directory says of a person; a directory that fails or hangs is a no.
+    pub(super) async fn standing(
+        &self,
+        person: &PersonId,
+    ) -> Result<Option<Standing>, ApprovalError> {
+        self.directory(self.people.standing(person)).await
+    }
+
+    pub(super) async fn directory<T>(
+        &self,
+        answer: impl Future<Output = Result<T, DirectoryError>>,
+    ) -> Result<T, ApprovalError> {
+        let refuse = |message: String| ApprovalError::new(Code::IdentityUnresolved, message);
+        match tokio::time::timeout(self.options.patience, answer).await {
+            Ok(answer) => answer.map_err(|error| refuse(error.to_string())),
+            Err(_) => Err(refuse("the directory did not answer in time".to_owned())),
+        }
     }
 
     /// Waits for the store, but not for ever: a store that hangs is a no.

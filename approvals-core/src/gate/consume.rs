@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Inner;
 use crate::digest::ActionDigest;
-use crate::error::{ApprovalError, Code};
+use crate::error::ApprovalError;
 use crate::id::{RecordId, RequestId};
 use crate::lifecycle::{Attempt, Command, Consumption, Finished, RequestState, Reviewed};
 use crate::permit::{PermitPort, Queued};
@@ -38,7 +38,7 @@ impl PermitPort for Port {
         let (approved, by) = (Arc::clone(&self.approved), self.by(attempt));
         Box::pin(async move {
             let gathered = facts(&inner, &proposal, &approved, digest, by);
-            let command = Command::Consume(Box::new(inner.patient(gathered).await?));
+            let command = Command::Consume(Box::new(gathered.await?));
             // When nobody waits for the answer any more, the permit reports that nothing started.
             let ticket = inner.journal.command(command);
             match inner.patient(ticket).await?.refusal {
@@ -101,10 +101,8 @@ async fn facts(
     let mut wish = Consumption::new(request, digest, policy.digest(), by);
     let given = |review: &&Reviewed| review.vote == Vote::Approve;
     for review in approved.reviews().iter().filter(given) {
-        let standing = inner.people.standing(&review.person).await;
-        let standing = standing.map_err(|error| {
-            ApprovalError::new(Code::IdentityUnresolved, error.to_string()).with_request(request)
-        })?;
+        let standing = inner.standing(&review.person).await;
+        let standing = standing.map_err(|error| error.with_request(request))?;
         let standing = standing.map(|standing| (review.person.clone(), standing));
         wish.standings.extend(standing);
     }

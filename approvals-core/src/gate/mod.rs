@@ -6,6 +6,7 @@ mod builder;
 mod call;
 mod consume;
 mod desk;
+mod hold;
 mod notices;
 mod review;
 

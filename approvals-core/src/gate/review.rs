@@ -5,7 +5,8 @@ use crate::commit::Work;
 use crate::error::{ApprovalError, Code};
 use crate::lifecycle::{Command, ReviewFacts};
 use crate::request::{Progress, Status};
-use crate::review::Review;
+use crate::review::{MAX_REASON, REASON, Review};
+use crate::sealed::Disclosure;
 
 /// Where a request stands after a review was counted.
 #[derive(Debug, Clone)]
@@ -31,16 +32,12 @@ impl Gate {
     pub async fn review(&self, review: Review) -> Result<Tally, ApprovalError> {
         let inner = &self.0;
         let request = review.request();
-        let directory = |error: crate::ports::DirectoryError| {
-            ApprovalError::new(Code::IdentityUnresolved, error.to_string()).with_request(request)
-        };
-        let person = inner
-            .people
-            .resolve(review.approver.identity())
-            .await
-            .map_err(directory)?;
+        check_reason(&review)?;
+        let found = inner.people.resolve(review.approver.identity());
+        let named = |error: ApprovalError| error.with_request(request);
+        let person = inner.directory(found).await.map_err(named)?;
         let standing = match &person {
-            Some(person) => inner.people.standing(person).await.map_err(directory)?,
+            Some(person) => inner.standing(person).await.map_err(named)?,
             None => None,
         };
         let disclosures = review.reason.iter().cloned().collect();
@@ -64,5 +61,25 @@ impl Gate {
             status: state.status(),
             progress: state.progress(),
         })
+    }
+}
+
+/// A reason has the same limit wherever it was committed to.
+fn check_reason(review: &Review) -> Result<(), ApprovalError> {
+    let Some(disclosure) = &review.reason else {
+        return Ok(());
+    };
+    let opened = disclosure.open();
+    let text = opened.as_ref().and_then(|(_, name, value)| {
+        let own = name == REASON && Disclosure::from_text(disclosure.text.clone()) == *disclosure;
+        value.as_text().filter(|_| own)
+    });
+    match text {
+        Some(text) if text.chars().count() <= MAX_REASON => Ok(()),
+        _ => Err(ApprovalError::new(
+            Code::NonCanonical,
+            format!("the reason is not a text of at most {MAX_REASON} characters"),
+        )
+        .with_request(review.request)),
     }
 }

@@ -181,7 +181,7 @@ impl NoticeResult {
     pub fn sent(channel: impl Into<String>, place: impl Into<String>) -> Self {
         Self {
             channel: channel.into(),
-            place: Some(place.into()),
+            place: Some(cut(place)),
             error: None,
         }
     }
@@ -192,7 +192,12 @@ impl NoticeResult {
         Self {
             channel: channel.into(),
             place: None,
-            error: Some(error.into()),
+            error: Some(cut(error)),
         }
     }
+}
+
+/// A channel's own words, cut to what a record can hold.
+fn cut(text: impl Into<String>) -> String {
+    text.into().chars().take(500).collect()
 }

@@ -232,12 +232,10 @@ impl RequestState {
     #[must_use]
     pub fn requesters(&self) -> BTreeSet<PersonId> {
         let action = &self.created.action;
-        action
-            .sponsor
-            .iter()
-            .chain(&action.owner)
-            .cloned()
-            .collect()
+        // The agent itself, too, should somebody have given it an account.
+        let agent = action.agent.as_str().parse().ok();
+        let people = action.sponsor.iter().chain(&action.owner).cloned();
+        people.chain(agent).collect()
     }
 
     /// Whether the person has cast this vote already.

@@ -81,69 +81,12 @@ use log::Log;
 /// # Panics
 /// When the store breaks a promise; the message names it.
 pub fn check<S: Store>(mut make: impl FnMut() -> S) {
-    let promises: [Promise<S>; 18] = [
-        ("a new store is empty", records::a_new_store_is_empty),
-        (
-            "what is committed is there",
-            records::what_is_committed_is_there,
-        ),
-        (
-            "what is rolled back is not there",
-            records::what_is_rolled_back_is_not_there,
-        ),
-        (
-            "the bytes of a record come back exactly",
-            records::bytes_come_back_exactly,
-        ),
-        (
-            "records come in order and without gaps",
-            records::records_come_in_order,
-        ),
-        ("records are only added", records::records_are_only_added),
-        (
-            "the records of one request are found",
-            records::records_of_one_request,
-        ),
-        (
-            "records about the log itself are found",
-            records::records_about_the_log,
-        ),
-        (
-            "the head comes back exactly",
-            records::the_head_comes_back_exactly,
-        ),
-        (
-            "a look finds what was touched",
-            records::a_look_finds_what_was_touched,
-        ),
-        (
-            "a second way in sees what is committed",
-            records::a_reader_sees_what_is_committed,
-        ),
-        (
-            "a row is replaced by its newer state",
-            requests::rows_are_replaced,
-        ),
-        (
-            "a listing shows what it is asked for, newest first",
-            requests::listings,
-        ),
-        (
-            "a key finds the newest request",
-            requests::a_key_finds_the_newest,
-        ),
-        (
-            "what is out of time or running is found",
-            requests::overdue_and_running,
-        ),
-        ("disclosures come back exactly", requests::disclosures),
-        ("counters count in a window", requests::counters),
-        (
-            "the outbox keeps what channels have yet to draw",
-            outbox::outbox,
-        ),
+    let promises = [
+        records::promises(),
+        requests::promises(),
+        outbox::promises(),
     ];
-    for (promise, holds) in promises {
+    for (promise, holds) in promises.into_iter().flatten() {
         holds(Log::new(promise, make()));
     }
 }

@@ -100,7 +100,10 @@ mod tests {
             ("#[instrument(skip(pool))]", true),
             ("#[instrument(skip_all, fields(table))]", false),
             ("#[instrument(skip_all, fields(t = %token))]", true),
-            ("#[instrument(skip(token), fields(len = token.len()))]", true),
+            (
+                "#[instrument(skip(token), fields(len = token.len()))]",
+                true,
+            ),
         ] {
             let function: syn::ItemFn =
                 syn::parse_str(&format!("{attr} fn f(token: T) {{}}")).unwrap();

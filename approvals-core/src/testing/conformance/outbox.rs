@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use crate::ports::{Batch, Due, Store};
 
+use super::Promise;
 use super::log::{Log, at, request};
 
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 
-pub(super) fn outbox<S: Store>(mut log: Log<S>) {
+pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
+    vec![("the outbox keeps what channels have yet to draw", outbox)]
+}
+
+fn outbox<S: Store>(mut log: Log<S>) {
     // Before anybody listens, a change is told to nobody, then or later.
     tell(&mut log, 1, |_| {});
     tell(&mut log, 2, |batch| {

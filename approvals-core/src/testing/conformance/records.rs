@@ -5,9 +5,47 @@ use crate::ledger::{StoredRecord, leaf_hash};
 use crate::ports::{Filter, Reader, Store};
 use crate::request::IdempotencyKey;
 
+use super::Promise;
 use super::log::{Log, all_of, at, boot, plain, request};
 
-pub(super) fn a_new_store_is_empty<S: Store>(mut log: Log<S>) {
+pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
+    vec![
+        ("a new store is empty", a_new_store_is_empty),
+        ("what is committed is there", what_is_committed_is_there),
+        (
+            "what is rolled back is not there",
+            what_is_rolled_back_is_not_there,
+        ),
+        (
+            "the bytes of a record come back exactly",
+            bytes_come_back_exactly,
+        ),
+        (
+            "records come in order and without gaps",
+            records_come_in_order,
+        ),
+        ("records are only added", records_are_only_added),
+        (
+            "the records of one request are found",
+            records_of_one_request,
+        ),
+        (
+            "records about the log itself are found",
+            records_about_the_log,
+        ),
+        ("the head comes back exactly", the_head_comes_back_exactly),
+        (
+            "a look finds what was touched",
+            a_look_finds_what_was_touched,
+        ),
+        (
+            "a second way in sees what is committed",
+            a_reader_sees_what_is_committed,
+        ),
+    ]
+}
+
+fn a_new_store_is_empty<S: Store>(mut log: Log<S>) {
     let nothing = all_of(&log.head);
     log.expect(
         "`head`",
@@ -64,7 +102,7 @@ pub(super) fn a_new_store_is_empty<S: Store>(mut log: Log<S>) {
     );
 }
 
-pub(super) fn what_is_committed_is_there<S: Store>(mut log: Log<S>) {
+fn what_is_committed_is_there<S: Store>(mut log: Log<S>) {
     for round in 0..3_u8 {
         let begun = log.store.begin();
         let begun = log.ok("`begin`", begun);
@@ -103,7 +141,7 @@ pub(super) fn what_is_committed_is_there<S: Store>(mut log: Log<S>) {
     }
 }
 
-pub(super) fn what_is_rolled_back_is_not_there<S: Store>(mut log: Log<S>) {
+fn what_is_rolled_back_is_not_there<S: Store>(mut log: Log<S>) {
     log.add(b"kept", Some(request(1)));
     let head = all_of(&log.head);
     for _ in 0..2 {
@@ -131,7 +169,7 @@ pub(super) fn what_is_rolled_back_is_not_there<S: Store>(mut log: Log<S>) {
     );
 }
 
-pub(super) fn bytes_come_back_exactly<S: Store>(mut log: Log<S>) {
+fn bytes_come_back_exactly<S: Store>(mut log: Log<S>) {
     let long = vec![0xE2; crate::ledger::MAX_RECORD];
     let every: Vec<u8> = (0..=255).collect();
     let texts: [&[u8]; 6] = [
@@ -161,7 +199,7 @@ pub(super) fn bytes_come_back_exactly<S: Store>(mut log: Log<S>) {
     );
 }
 
-pub(super) fn records_come_in_order<S: Store>(mut log: Log<S>) {
+fn records_come_in_order<S: Store>(mut log: Log<S>) {
     let mut written = Vec::new();
     for width in [1, 2, 100, 1, 200] {
         let bytes: Vec<[u8; 8]> = (log.size()..).take(width).map(u64::to_be_bytes).collect();
@@ -193,7 +231,7 @@ pub(super) fn records_come_in_order<S: Store>(mut log: Log<S>) {
     }
 }
 
-pub(super) fn records_are_only_added<S: Store>(mut log: Log<S>) {
+fn records_are_only_added<S: Store>(mut log: Log<S>) {
     log.add(b"first", None);
     log.add(b"second", None);
     let before = log.store.records(0, 2);
@@ -220,7 +258,7 @@ pub(super) fn records_are_only_added<S: Store>(mut log: Log<S>) {
     );
 }
 
-pub(super) fn records_of_one_request<S: Store>(mut log: Log<S>) {
+fn records_of_one_request<S: Store>(mut log: Log<S>) {
     let (one, two) = (Some(request(1)), Some(request(2)));
     log.commit(&log.batch(&[(b"0", one), (b"1", two), (b"2", None), (b"3", one)]));
     log.commit(&log.batch(&[(b"4", two), (b"5", one)]));
@@ -236,7 +274,7 @@ pub(super) fn records_of_one_request<S: Store>(mut log: Log<S>) {
     }
 }
 
-pub(super) fn records_about_the_log<S: Store>(mut log: Log<S>) {
+fn records_about_the_log<S: Store>(mut log: Log<S>) {
     let one = Some(request(1));
     log.commit(&log.batch(&[(b"0", None), (b"1", None), (b"2", one), (b"3", None)]));
     log.commit(&log.batch(&[(b"4", one), (b"5", None)]));
@@ -259,7 +297,7 @@ pub(super) fn records_about_the_log<S: Store>(mut log: Log<S>) {
     }
 }
 
-pub(super) fn the_head_comes_back_exactly<S: Store>(mut log: Log<S>) {
+fn the_head_comes_back_exactly<S: Store>(mut log: Log<S>) {
     for round in 0..4_u8 {
         let mut batch = log.batch(&[(b"a", None), (b"b", None), (b"c", None)]);
         if round % 2 == 1 {
@@ -286,7 +324,7 @@ pub(super) fn the_head_comes_back_exactly<S: Store>(mut log: Log<S>) {
     );
 }
 
-pub(super) fn a_look_finds_what_was_touched<S: Store>(mut log: Log<S>) {
+fn a_look_finds_what_was_touched<S: Store>(mut log: Log<S>) {
     touch(&mut log, 1);
     touch(&mut log, 2);
     touch(&mut log, 1);
@@ -330,7 +368,7 @@ fn look<S: Store>(log: &mut Log<S>, from: u64, want: &[(u8, u64)]) {
     );
 }
 
-pub(super) fn a_reader_sees_what_is_committed<S: Store>(mut log: Log<S>) {
+fn a_reader_sees_what_is_committed<S: Store>(mut log: Log<S>) {
     let reader = log.store.reader();
     let Some(mut reader) = log.ok("`reader`", reader) else {
         return;

@@ -6,6 +6,7 @@ use crate::ports::{Filter, RequestRow, Store};
 use crate::request::{IdempotencyKey, Status};
 use crate::sealed::Disclosure;
 
+use super::Promise;
 use super::log::{Log, at, boot, fields, request, row};
 
 const EVERY: [Status; 6] = [
@@ -17,7 +18,24 @@ const EVERY: [Status; 6] = [
     Status::Failed,
 ];
 
-pub(super) fn rows_are_replaced<S: Store>(mut log: Log<S>) {
+pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
+    vec![
+        ("a row is replaced by its newer state", rows_are_replaced),
+        (
+            "a listing shows what it is asked for, newest first",
+            listings,
+        ),
+        ("a key finds the newest request", a_key_finds_the_newest),
+        (
+            "what is out of time or running is found",
+            overdue_and_running,
+        ),
+        ("disclosures come back exactly", disclosures),
+        ("counters count in a window", counters),
+    ]
+}
+
+fn rows_are_replaced<S: Store>(mut log: Log<S>) {
     let mut changing = row(1);
     changing.key = Some(IdempotencyKey::from_bytes([9; 32]));
     for (place, status) in EVERY.into_iter().enumerate() {
@@ -53,7 +71,7 @@ pub(super) fn rows_are_replaced<S: Store>(mut log: Log<S>) {
     );
 }
 
-pub(super) fn listings<S: Store>(mut log: Log<S>) {
+fn listings<S: Store>(mut log: Log<S>) {
     for (number, status) in (1..).zip(EVERY.into_iter().chain(EVERY)) {
         log.put(&[RequestRow {
             status,
@@ -84,7 +102,7 @@ pub(super) fn listings<S: Store>(mut log: Log<S>) {
     }
 }
 
-pub(super) fn a_key_finds_the_newest<S: Store>(mut log: Log<S>) {
+fn a_key_finds_the_newest<S: Store>(mut log: Log<S>) {
     let (key, other) = (
         IdempotencyKey::from_bytes([1; 32]),
         IdempotencyKey::from_bytes([2; 32]),
@@ -117,7 +135,7 @@ pub(super) fn a_key_finds_the_newest<S: Store>(mut log: Log<S>) {
     log.store.rollback();
 }
 
-pub(super) fn overdue_and_running<S: Store>(mut log: Log<S>) {
+fn overdue_and_running<S: Store>(mut log: Log<S>) {
     let due = |number, second| RequestRow {
         deadline: Some(at(second)),
         ..row(number)
@@ -158,7 +176,7 @@ pub(super) fn overdue_and_running<S: Store>(mut log: Log<S>) {
     log.expect("`running`", |store| store.running(), &Vec::new());
 }
 
-pub(super) fn disclosures<S: Store>(mut log: Log<S>) {
+fn disclosures<S: Store>(mut log: Log<S>) {
     let opens = |number: u8, text: &str| {
         let value = Value::Text(text.to_owned());
         Disclosure::from_text(crate::digest::disclosure(
@@ -195,7 +213,7 @@ pub(super) fn disclosures<S: Store>(mut log: Log<S>) {
     );
 }
 
-pub(super) fn counters<S: Store>(mut log: Log<S>) {
+fn counters<S: Store>(mut log: Log<S>) {
     let raise = |log: &mut Log<S>, counted: &[(&str, u64)]| {
         let mut batch = log.batch(&[(b"counted", None)]);
         batch.counted = counted
