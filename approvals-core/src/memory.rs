@@ -57,10 +57,10 @@ impl ForgetfulStore {
             Some(boot) => self.running.insert(row.id, boot),
             None => self.running.remove(&row.id),
         };
-        if let Some(key) = row.key {
+        let is_new = self.rows.insert(row.id, row.clone()).is_none();
+        if let (Some(key), true) = (row.key, is_new) {
             self.keys.insert(key, row.id);
         }
-        self.rows.insert(row.id, row.clone());
     }
 
     fn keep_notices(&mut self, notices: &[(u64, RequestId)], at: Timestamp) {
@@ -248,5 +248,15 @@ impl Store for ForgetfulStore {
                 due
             })
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ForgetfulStore;
+
+    #[test]
+    fn it_keeps_every_promise_but_to_remember() {
+        crate::testing::conformance::check(ForgetfulStore::new);
     }
 }

@@ -143,7 +143,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Those that wait for people, oldest deadline first as far as the limit goes.
+    /// Those that wait for people, newest first, 200 at most.
     #[must_use]
     pub fn pending() -> Self {
         Self {
@@ -152,7 +152,7 @@ impl Filter {
         }
     }
 
-    /// All, newest first.
+    /// All, newest first, 200 at most.
     #[must_use]
     pub fn all() -> Self {
         Self {

@@ -78,9 +78,9 @@ impl Engine {
         channels: &[String],
         lease: Duration,
     ) -> Result<Vec<Due>, ApprovalError> {
-        self.store
-            .take_due(channels, self.clock.now(), lease)
-            .map_err(store_error)
+        let now = self.clock.now();
+        let due = self.store.take_due(channels, now, lease);
+        due.map_err(|error| self.failed(&error))
     }
 
     /// Carries out steps in one transaction, and answers when it is durable.
@@ -469,7 +469,7 @@ impl Engine {
         }) else {
             return Ok(None);
         };
-        Ok(fold(&records, &self.log)?.map(|(state, _)| Known {
+        Ok(fold(&records, request, &self.log)?.map(|(state, _)| Known {
             state: Arc::new(state),
             last,
         }))

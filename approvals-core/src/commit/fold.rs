@@ -2,6 +2,7 @@
 
 use super::Work;
 use crate::error::{ApprovalError, Code};
+use crate::id::RequestId;
 use crate::ledger::{AuditRecord, Entry, Origin, StoredRecord};
 use crate::lifecycle::{Ask, Command, RequestState};
 use crate::policy::Evaluation;
@@ -31,6 +32,7 @@ pub(super) fn fact(work: &Work) -> Option<&Command> {
 /// Where a request stands, by its records.
 pub(super) fn fold(
     records: &[StoredRecord],
+    request: RequestId,
     log: &Origin,
 ) -> Result<Option<(RequestState, u64)>, ApprovalError> {
     let tampered = |seq: u64, message: String| {
@@ -48,6 +50,12 @@ pub(super) fn fold(
             return Err(tampered(
                 stored.seq,
                 "its bytes are not the ones that were written".to_owned(),
+            ));
+        }
+        if record.request().is_some_and(|of| of != request) {
+            return Err(tampered(
+                stored.seq,
+                "it is about another request".to_owned(),
             ));
         }
         let Entry::Request(_, event) = &record.entry else {

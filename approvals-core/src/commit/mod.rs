@@ -226,7 +226,7 @@ impl Journal {
         request: RequestId,
     ) -> Result<Option<(RequestState, u64)>, ApprovalError> {
         let records = self.read(move |reader| reader.records_of(request)).await?;
-        fold::fold(&records, &self.0.log)
+        fold::fold(&records, request, &self.0.log)
     }
 
     /// The records of one request, in order.

@@ -12,6 +12,9 @@ use super::store_error;
 /// At least this many of the last records are looked at again.
 const TAIL: u64 = 256;
 
+/// How many records are read at a time.
+const PAGE_OF_RECORDS: u64 = 1_024;
+
 /// How many records about the log itself are read at a time.
 const PAGE: usize = 64;
 
@@ -75,15 +78,23 @@ fn check_records(store: &mut dyn Store, frontier: &Frontier) -> Result<(), Appro
             return check_leaves(store, end.saturating_sub(TAIL), end);
         }
         let from = end - width;
-        let count = usize::try_from(width).unwrap_or(usize::MAX);
         let mut subtree = Frontier::new();
-        for (place, stored) in (from..).zip(store.records(from, count).map_err(store_error)?) {
-            if stored.seq != place || leaf_hash(&stored.bytes) != stored.leaf {
-                return Err(tampered(&format!(
-                    "record {place} is missing or is not the one that was written"
-                )));
+        while subtree.size() < width {
+            let place = from + subtree.size();
+            let left = width - subtree.size();
+            let page = usize::try_from(left.min(PAGE_OF_RECORDS)).unwrap_or(1);
+            let records = store.records(place, page).map_err(store_error)?;
+            if records.is_empty() {
+                break;
             }
-            subtree.push(stored.leaf);
+            for (place, stored) in (place..).zip(records) {
+                if stored.seq != place || leaf_hash(&stored.bytes) != stored.leaf {
+                    return Err(tampered(&format!(
+                        "record {place} is missing or is not the one that was written"
+                    )));
+                }
+                subtree.push(stored.leaf);
+            }
         }
         if subtree.size() != width || subtree.root() != *peak {
             return Err(tampered(&format!(

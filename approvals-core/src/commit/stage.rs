@@ -77,7 +77,12 @@ impl Stage {
         for (ahead, event) in (0..).zip(events) {
             match &mut state {
                 Some(state) => state.apply(event).map_err(impossible)?,
-                None => state = Some(RequestState::begin(event, at).map_err(impossible)?),
+                None => {
+                    let begun = RequestState::begin(event, at).map_err(impossible)?;
+                    // A later record of an older request must not make it the newest of its key.
+                    self.keys.extend(begun.key().map(|key| (key, request)));
+                    state = Some(begun);
+                }
             }
             let (stored, here) =
                 self.encode(Entry::Request(request, event.clone()), last, at, log, ahead)?;
@@ -175,9 +180,6 @@ impl Stage {
         };
         self.batch.requests.retain(|have| have.id != request);
         self.batch.requests.push(row);
-        if let Some(key) = state.key() {
-            self.keys.insert(key, request);
-        }
         self.known.insert(request, known.clone());
     }
 

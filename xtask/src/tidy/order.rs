@@ -315,11 +315,11 @@ mod tests {
 
     #[test]
     fn a_module_without_rank_is_no_way_up() {
-        let policy = ("policy.rs", "use crate::card::Card;");
+        let policy = ("policy.rs", "use crate::private::Card;");
         check(
             &[
                 policy,
-                ("card.rs", "use crate::error::E;"),
+                ("private.rs", "use crate::error::E;"),
                 ("error.rs", ""),
             ],
             &[],
@@ -327,20 +327,20 @@ mod tests {
         check(
             &[
                 policy,
-                ("card.rs", "use crate::gate::Gate;"),
+                ("private.rs", "use crate::gate::Gate;"),
                 ("gate.rs", ""),
             ],
             &[("policy.rs:1", "up to `gate`")],
         );
         check(
-            &[policy, ("card.rs", "use crate::policy::Policy;")],
+            &[policy, ("private.rs", "use crate::policy::Policy;")],
             &[("policy.rs:1", "up to `policy`")],
         );
         check(
             &[
                 policy,
-                ("card.rs", "use crate::directory::D;"),
-                ("directory.rs", "use crate::gate::G; use crate::card::C;"),
+                ("private.rs", "use crate::__private::D;"),
+                ("__private.rs", "use crate::gate::G; use crate::private::C;"),
                 ("gate.rs", ""),
             ],
             &[("policy.rs:1", "up to `gate`")],
