@@ -151,10 +151,20 @@ pub(crate) struct Verify {
     /// The database; the one of the state directory unless given.
     #[arg(long, value_name = "PATH")]
     pub(crate) db: Option<PathBuf>,
+
+    /// A signed head that was kept elsewhere, from `approvals export checkpoint`; the log must
+    /// still begin with what it covered. Can be given many times.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) checkpoint: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Export {
+    /// Prints the signed head of the log. Keep it elsewhere: it shows later that nothing below it
+    /// was cut, rewritten or forked.
+    #[command(after_help = "Example:\n  approvals export checkpoint > head-$(date +%F).note")]
+    Checkpoint,
+
     /// Prints every record on a line of its own, byte for byte as it is stored and hashed.
     #[command(after_help = "Example:\n  approvals export jsonl --from 1000 > records.jsonl")]
     Jsonl {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use approvals_core::ledger::{Hash, LedgerKey, Report, Verdict, leaf_hash};
+use approvals_core::ledger::{Hash, LedgerKey, Report, Verdict, Verifier, leaf_hash};
 use approvals_core::{Agent, ApprovalError, Code, requires_approval, verify};
 use approvals_store::home::{Home, Starter};
 use approvals_store::sqlite::SqliteReader;
@@ -74,7 +74,7 @@ fn flip(connection: &Connection, seq: u64, fit: bool) {
 
 fn report(home: &Home) -> Report {
     let mut reader = SqliteReader::open(home.paths().database()).unwrap();
-    verify(&mut reader, home.vkey().clone()).unwrap()
+    verify(&mut reader, Verifier::new(home.vkey().clone())).unwrap()
 }
 
 /// Every file of the home with a hash of its bytes, but what SQLite shares between processes and

@@ -43,6 +43,17 @@ pub(crate) fn run(cli: &Cli, from: u64) -> Result<Answer, Failure> {
     Ok(Answer::silent())
 }
 
+/// Prints the signed head.
+pub(crate) fn checkpoint(cli: &Cli) -> Result<Answer, Failure> {
+    let mut reader = SqliteReader::open(state::paths(cli).database())?;
+    let Some(note) = reader.head()?.note else {
+        let message = "the log has no signed head yet; nothing has been recorded";
+        return Err(Failure::new(Code::NotFound, message));
+    };
+    let json = serde_json::json!({ "checkpoint": note });
+    Ok(Answer::new(note, json))
+}
+
 fn escaped(bytes: &[u8]) -> Vec<u8> {
     answer::ascii(&answer::safe(&String::from_utf8_lossy(bytes))).into_bytes()
 }

@@ -42,6 +42,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
         Command::Cancel(one) => wait(cancel::run(cli, one)),
         Command::Verify(options) => verify::run(cli, options),
         Command::Export(Export::Jsonl { from }) => export::run(cli, *from),
+        Command::Export(Export::Checkpoint) => export::checkpoint(cli),
         Command::Policy(Policy::Check(check)) => policy::run(cli, check),
     }
 }

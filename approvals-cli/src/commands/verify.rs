@@ -6,7 +6,9 @@
 use std::fs;
 use std::path::Path;
 
-use approvals_core::ledger::{Report, Verdict, VerifierKey};
+use approvals_core::ledger::{
+    Checkpoint, Report, SignedCheckpoint, Verdict, Verifier, VerifierKey,
+};
 use approvals_core::{Code, Untrusted};
 use approvals_store::sqlite::SqliteReader;
 use serde_json::json;
@@ -34,7 +36,11 @@ pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
         return Err(Failure::new(Code::NotFound, message).of_check());
     }
     let mut reader = SqliteReader::open(&path)?;
-    let report = approvals_core::verify(&mut reader, key.clone())?;
+    let mut verifier = Verifier::new(key.clone());
+    for path in &options.checkpoint {
+        verifier = verifier.knowing(head(path, &key)?);
+    }
+    let report = approvals_core::verify(&mut reader, verifier)?;
     let passed = report.passed();
     let mut json = json!({
         "passed": passed, "vkey": key.to_string(), "key_from_outside": options.vkey.is_some(), "report": report,
@@ -107,6 +113,20 @@ fn details(report: &Report) -> Vec<Line> {
         lines.push(("found", format!("{} more", report.more_findings)));
     }
     lines
+}
+
+/// A head that was kept elsewhere, if the key signed it.
+fn head(path: &Path, key: &VerifierKey) -> Result<Checkpoint, Failure> {
+    let unusable = |why: &dyn std::fmt::Display| {
+        let message = format!(
+            "`{}` is not a head that this log's key signed ({why})",
+            path.display()
+        );
+        Failure::new(Code::SignatureInvalid, message).of_check()
+    };
+    let note = fs::read(path).map_err(|error| unusable(&error))?;
+    let signed = SignedCheckpoint::parse(note).and_then(|note| note.verify(key));
+    signed.map_err(|error| unusable(&error))
 }
 
 /// A file when there is one, else the key itself.

@@ -234,3 +234,51 @@ async fn threat_42_an_export_is_one_stored_record_a_line() {
     assert_eq!(rest.lines().collect::<Vec<_>>(), stored[3..]);
     assert_eq!(lab.run(&["export", "jsonl", "--from", "100000"]).ok(), "");
 }
+
+#[tokio::test]
+async fn threat_57_58_a_head_kept_outside_shows_rollback_and_fork() {
+    let lab = with_log().await;
+    let (backup, head) = (lab.path("backup.db"), lab.path("head.note"));
+    let (backup, head) = (backup.to_str().unwrap(), head.to_str().unwrap());
+    Connection::open(lab.database())
+        .unwrap()
+        .execute("VACUUM INTO ?1", [backup])
+        .unwrap();
+    lab.asked(export_users()).await;
+    fs::write(head, lab.run(&["export", "checkpoint"]).ok()).unwrap();
+    lab.asked(export_users()).await;
+    let kept = ["verify", "--checkpoint", head];
+    assert!(lab.run(&kept).ok().contains("PASS"), "a longer log passes");
+
+    // Yesterday's backup is restored: it verifies by itself, and not against the head.
+    let restored = ["verify", "--db", backup];
+    assert!(lab.run(&restored).ok().contains("PASS"));
+    let rolled_back = [&restored[..], &kept[1..]].concat();
+    let said = lab.run(&rolled_back);
+    assert_eq!(
+        (said.code, said.out.contains("cut or rolled back")),
+        (1, true),
+        "{}",
+        said.out
+    );
+
+    // And it grows again, signed with the same key: another history of the same length.
+    for file in ["approvals.db", "approvals.db-wal", "approvals.db-shm"] {
+        let _ = fs::remove_file(lab.state().join(file));
+    }
+    fs::copy(backup, lab.database()).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(lab.database(), mode).unwrap();
+    for _ in 0..3 {
+        lab.asked(export_users()).await;
+    }
+    assert!(lab.run(&["verify"]).ok().contains("PASS"));
+    let said = lab.run(&kept);
+    assert_eq!(
+        (said.code, said.out.contains("forked or rewritten")),
+        (1, true),
+        "{}",
+        said.out
+    );
+    assert!(said.out.contains("found          record "), "{}", said.out);
+}

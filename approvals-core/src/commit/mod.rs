@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::digest::PolicyDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
-use crate::ledger::{AuditRecord, Origin, Report, VerifierKey};
+use crate::ledger::{AuditRecord, Origin, Report, Verifier, VerifierKey};
 use crate::lifecycle::{Command, Refusal, RequestState};
 use crate::ports::{Due, Reader, Signer, Store, StoreError};
 use crate::sealed::Disclosure;
@@ -276,14 +276,14 @@ impl Journal {
     /// `StoreUnavailable` when the store cannot be read; what is wrong with the log is in the
     /// report.
     pub async fn verify(&self) -> Result<Report, ApprovalError> {
-        let key = self.0.key.clone();
+        let verifier = Verifier::new(self.0.key.clone());
         match &self.0.lane {
             Lane::Inline(engine) => {
                 let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
                 let note = engine.sign_now()?;
-                verify::against(engine.reader(), key, note.as_deref()).map_err(store_error)
+                verify::against(engine.reader(), verifier, note.as_deref()).map_err(store_error)
             }
-            Lane::Threads { .. } => self.read(move |reader| verify(reader, key)).await,
+            Lane::Threads { .. } => self.read(move |reader| verify(reader, verifier)).await,
         }
     }
 

@@ -1,19 +1,19 @@
 //! Reads a whole store through the verifier.
 
-use crate::ledger::{Report, Verifier, VerifierKey};
+use crate::ledger::{Report, Verifier};
 use crate::ports::{Reader, StoreError};
 
 /// How many records are read at a time.
 const PAGE: usize = 1_024;
 
-/// Verifies everything in a store against its signed head and a key the caller trusts.
+/// Verifies everything in a store against its signed head, with a verifier that knows the key the
+/// caller trusts and every head that was kept outside.
 ///
 /// Needs no right to write and no private key.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read; what is wrong with the log is in the report.
-pub fn verify(reader: &mut dyn Reader, key: VerifierKey) -> Result<Report, StoreError> {
-    let mut verifier = Verifier::new(key);
+pub fn verify(reader: &mut dyn Reader, mut verifier: Verifier) -> Result<Report, StoreError> {
     let mut from = 0;
     loop {
         from = read(reader, &mut verifier, from)?;
@@ -29,10 +29,9 @@ pub fn verify(reader: &mut dyn Reader, key: VerifierKey) -> Result<Report, Store
 /// Verifies a store that nobody else writes, against a head that was signed just now.
 pub(super) fn against(
     reader: &mut dyn Reader,
-    key: VerifierKey,
+    mut verifier: Verifier,
     note: Option<&str>,
 ) -> Result<Report, StoreError> {
-    let mut verifier = Verifier::new(key);
     read(reader, &mut verifier, 0)?;
     Ok(verifier.finish(note))
 }
