@@ -5,9 +5,11 @@ mod support;
 use std::time::Duration;
 
 use approvals_core::action::{Binder, Bound, GuardedFn, bind};
+use approvals_core::gate::Call;
 use approvals_core::testing::TestGate;
 use approvals_core::{
-    Agent, ApprovalError, Code, Gate, Policy, RequestId, Status, Vote, requires_approval,
+    Agent, ApprovalError, ApprovalGate, Code, Gate, Policy, RequestId, Status, Vote,
+    requires_approval,
 };
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -114,6 +116,19 @@ async fn threat_43_a_process_with_the_old_policy_is_out() {
         Err(Code::PolicyChanged)
     );
     assert_eq!(effects.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_43_a_permit_of_an_old_process_is_worth_nothing() {
+    let house = House::new();
+    let (old, _) = house.clone().approving(&["u_1"]).await;
+    let call = Call::of(shown(&READ, &1), bot()).unwrap();
+    let permit = old.authorize(call).await.unwrap();
+    // Another policy is in force, whether or not it is stricter for this.
+    house.policy(policy(2, DENY)).open().await;
+    let error = permit.start().await.unwrap_err();
+    assert_eq!(error.code(), Code::PolicyChanged);
+    assert_eq!(count(&old, "permit.consumed").await, 0);
 }
 
 #[tokio::test(start_paused = true)]
