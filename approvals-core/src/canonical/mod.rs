@@ -29,7 +29,7 @@ pub const MAX_BYTES: usize = 1 << 20;
 
 /// A value that has exactly one canonical form.
 ///
-/// Made by [`to_value`] from anything `Serialize`, or by [`parse`] from JSON text.
+/// Made by [`to_value`] from anything `Serialize`, or by [`parse()`] from JSON text.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "JSON has no other kinds of value")]
 pub enum Value {

@@ -325,6 +325,13 @@ impl Asking {
             if now >= deadline {
                 let ticket = inner.journal.command(Command::Expire(request));
                 state = inner.patient(ticket).await?.state;
+                if state
+                    .as_ref()
+                    .is_some_and(|state| *state.phase() == Phase::Pending)
+                {
+                    let message = "the deadline is over, and the store did not end the request";
+                    return Err(ApprovalError::new(Code::Expired, message).with_request(request));
+                }
                 continue;
             }
             if gives_up.is_some_and(|at| now >= at) {

@@ -1,6 +1,6 @@
 //! The life of a request: a pure state machine. No I/O, no clock of its own.
 //!
-//! [`decide`] takes the state, a command, the facts and the time, and answers with events to
+//! [`decide()`] takes the state, a command, the facts and the time, and answers with events to
 //! record, or with a refusal (which is recorded too). [`RequestState::apply`] folds events back
 //! into state. The gate and the offline verifier use the same two functions.
 
