@@ -7,6 +7,9 @@ use crate::canonical::{self, NonCanonical, Value};
 use crate::error::{ApprovalError, Code};
 
 /// A value that can be shown to an approver and bound by the digest: anything `Serialize`.
+///
+/// What the value's `Serialize` leaves out, such as a field with `#[serde(skip)]`, is neither shown
+/// nor bound, and no library can see that it is missing: check the types you guard with.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be shown to an approver",
     label = "this parameter has no canonical form",

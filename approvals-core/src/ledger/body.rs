@@ -172,25 +172,7 @@ pub(super) fn kind(entry: &Entry) -> &str {
         Entry::Log(LogEvent::Genesis { .. }) => "log.genesis",
         Entry::Log(LogEvent::Opened { .. }) => "log.opened",
         Entry::Log(LogEvent::PolicyLoaded { .. }) => "policy.loaded",
-        Entry::Request(_, event) => match event {
-            Event::Created(_) => "request.created",
-            Event::AutoApproved(_) => "request.auto_approved",
-            Event::Reviewed(_) => "review.recorded",
-            Event::ReviewRefused(_) => "review.refused",
-            Event::Approved(_) => "request.approved",
-            Event::Denied(_) => "request.denied",
-            Event::Expired => "request.expired",
-            Event::Cancelled => "request.cancelled",
-            Event::Consumed(_) => "permit.consumed",
-            Event::PermitRefused(_) => "permit.refused",
-            Event::Finished(finished) => match finished.outcome {
-                Outcome::Succeeded => "outcome.succeeded",
-                Outcome::Failed => "outcome.failed",
-                Outcome::Unknown => "outcome.unknown",
-            },
-            Event::Notice(notice) if notice.error.is_some() => "notice.failed",
-            Event::Notice(_) => "notice.sent",
-        },
+        Entry::Request(_, event) => event.kind(),
     }
 }
 

@@ -42,6 +42,32 @@ pub enum Event {
     Notice(NoticeResult),
 }
 
+impl Event {
+    /// The kind of its record.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "request.created",
+            Self::AutoApproved(_) => "request.auto_approved",
+            Self::Reviewed(_) => "review.recorded",
+            Self::ReviewRefused(_) => "review.refused",
+            Self::Approved(_) => "request.approved",
+            Self::Denied(_) => "request.denied",
+            Self::Expired => "request.expired",
+            Self::Cancelled => "request.cancelled",
+            Self::Consumed(_) => "permit.consumed",
+            Self::PermitRefused(_) => "permit.refused",
+            Self::Finished(finished) => match finished.outcome {
+                Outcome::Succeeded => "outcome.succeeded",
+                Outcome::Failed => "outcome.failed",
+                Outcome::Unknown => "outcome.unknown",
+            },
+            Self::Notice(notice) if notice.error.is_some() => "notice.failed",
+            Self::Notice(_) => "notice.sent",
+        }
+    }
+}
+
 /// Somebody asked.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

@@ -76,7 +76,7 @@ impl RequestState {
                 phase: Phase::Pending,
             }),
             _ => Err(ImpossibleEvent {
-                event: name(event),
+                event: event.kind(),
                 phase: "nothing".to_owned(),
             }),
         }
@@ -134,7 +134,7 @@ impl RequestState {
             }
             (phase, event) => {
                 return Err(ImpossibleEvent {
-                    event: name(event),
+                    event: event.kind(),
                     phase: format!("{phase:?}"),
                 });
             }
@@ -252,22 +252,5 @@ impl RequestState {
         self.requirement()
             .map(|requirement| super::progress(requirement, &self.reviews))
             .unwrap_or_default()
-    }
-}
-
-fn name(event: &Event) -> &'static str {
-    match event {
-        Event::Created(_) => "request.created",
-        Event::AutoApproved(_) => "request.auto_approved",
-        Event::Reviewed(_) => "review.recorded",
-        Event::ReviewRefused(_) => "review.refused",
-        Event::Approved(_) => "request.approved",
-        Event::Denied(_) => "request.denied",
-        Event::Expired => "request.expired",
-        Event::Cancelled => "request.cancelled",
-        Event::Consumed(_) => "permit.consumed",
-        Event::PermitRefused(_) => "permit.refused",
-        Event::Finished(_) => "outcome",
-        Event::Notice(_) => "notice",
     }
 }
