@@ -22,6 +22,7 @@ async fn main() -> Result<ExitCode, Failure> {
         .compact()
         .without_time()
         .with_target(false)
+        .with_ansi(false)
         .with_writer(std::io::stderr)
         .with_env_filter(filter)
         .init();
