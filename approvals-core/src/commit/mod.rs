@@ -14,7 +14,7 @@ mod wait;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
@@ -181,7 +181,7 @@ impl Journal {
     pub(crate) fn submit(&self, work: Work) -> Ticket {
         match &self.0.lane {
             Lane::Inline(engine) => {
-                let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut engine = hold(engine);
                 Ticket(Err(engine.run_one(work)))
             }
             Lane::Threads { committer, .. } => Ticket(Ok(committer.submit(work))),
@@ -204,7 +204,7 @@ impl Journal {
     ) -> Result<T, ApprovalError> {
         match &self.0.lane {
             Lane::Inline(engine) => {
-                let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut engine = hold(engine);
                 query(engine.reader()).map_err(store_error)
             }
             Lane::Threads { reader, .. } => reader.read(query).await,
@@ -262,10 +262,7 @@ impl Journal {
     /// read.
     pub async fn checkpoint(&self) -> Result<Option<String>, ApprovalError> {
         match &self.0.lane {
-            Lane::Inline(engine) => engine
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .sign_now(),
+            Lane::Inline(engine) => hold(engine).sign_now(),
             Lane::Threads { .. } => Ok(self.read(|reader| reader.head()).await?.note),
         }
     }
@@ -279,7 +276,7 @@ impl Journal {
         let verifier = Verifier::new(self.0.key.clone());
         match &self.0.lane {
             Lane::Inline(engine) => {
-                let mut engine = engine.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut engine = hold(engine);
                 let note = engine.sign_now()?;
                 verify::against(engine.reader(), verifier, note.as_deref()).map_err(store_error)
             }
@@ -293,10 +290,7 @@ impl Journal {
         lease: std::time::Duration,
     ) -> Result<Vec<Due>, ApprovalError> {
         match &self.0.lane {
-            Lane::Inline(engine) => engine
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take_due(channels, lease),
+            Lane::Inline(engine) => hold(engine).take_due(channels, lease),
             Lane::Threads { committer, .. } => committer.take_due(channels.to_vec(), lease).await,
         }
     }
@@ -316,6 +310,10 @@ impl fmt::Debug for Journal {
             .field("log", &self.0.log)
             .finish_non_exhaustive()
     }
+}
+
+fn hold(engine: &Mutex<Engine>) -> MutexGuard<'_, Engine> {
+    engine.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn store_error(error: StoreError) -> ApprovalError {

@@ -21,7 +21,7 @@ use crate::principal::{Agent, Standing};
 use crate::proposal::Proposal;
 use crate::request::{IdempotencyKey, PolicyRef};
 use crate::review::Vote;
-use crate::sealed::{AgentClaims, Salts, SealedAction};
+use crate::sealed::{ActionRecord, AgentClaims, Disclosure, Salts, SealedAction};
 
 /// How long an approval may wait to be used when no requirement says it.
 const USE_WITHIN: Duration = Duration::from_secs(900);
@@ -85,10 +85,7 @@ async fn propose(inner: &Inner, call: Call) -> Result<Proposal, ApprovalError> {
     }
     let mut action = call.action;
     check_words(&call.agent, &call.reason, &action)?;
-    action.environment = action
-        .environment
-        .or_else(|| inner.options.environment.clone());
-    action.tenant = call.agent.tenant.clone();
+    inner.place(&mut action, &call.agent.tenant);
     if inner.options.full_binding && !action.not_covered.is_empty() {
         let names = action.not_covered.join("`, `");
         return Err(ApprovalError::new(
@@ -289,7 +286,7 @@ impl Asking {
             .salts(&disclosures)
             .ok_or_else(|| different(id))?;
         let mut proposal = (*self.proposal).clone();
-        proposal.rationale = recorded_rationale(state, &disclosures);
+        proposal.rationale = recorded_rationale(state.action(), &disclosures);
         let sealed = SealedAction::seal(
             &proposal,
             self.claims.clone(),
@@ -439,13 +436,10 @@ impl Asking {
             sealed.record().clone(),
             Arc::clone(&self.proposal),
         );
-        let rationale = recorded_rationale_of(sealed);
+        let rationale = recorded_rationale(sealed.record(), sealed.disclosures());
         let reseal = move |live: crate::action::Bound| -> Result<ActionDigest, ApprovalError> {
             let (mut action, reason) = live.into_action()?;
-            action.environment = action
-                .environment
-                .or_else(|| inner.options.environment.clone());
-            action.tenant.clone_from(&approved.action.tenant);
+            inner.place(&mut action, &approved.action.tenant);
             let mut live = Proposal::new(approved.requester.clone(), action);
             (live.reason, live.rationale) = (reason, rationale);
             SealedAction::seal(
@@ -471,6 +465,14 @@ struct Asked {
 }
 
 impl Inner {
+    /// Says where and for whom an action is, when it is asked and again when it runs.
+    fn place(&self, action: &mut Action, tenant: &Option<String>) {
+        if action.environment.is_none() {
+            action.environment.clone_from(&self.options.environment);
+        }
+        action.tenant.clone_from(tenant);
+    }
+
     /// What the directory says of a person; a directory that fails or hangs is a no.
     pub(super) async fn standing(
         &self,
@@ -525,23 +527,9 @@ fn policy_ref(policy: &Policy, evaluation: &Evaluation) -> PolicyRef {
     PolicyRef::new(policy.version(), policy.digest(), rules)
 }
 
-fn recorded_rationale(
-    state: &RequestState,
-    disclosures: &[crate::sealed::Disclosure],
-) -> Option<String> {
-    let commitment = state.action().rationale.as_ref()?;
-    opened(disclosures, commitment)
-}
-
-fn recorded_rationale_of(sealed: &SealedAction) -> Option<String> {
-    let commitment = sealed.record().rationale.as_ref()?;
-    opened(sealed.disclosures(), commitment)
-}
-
-fn opened(
-    disclosures: &[crate::sealed::Disclosure],
-    commitment: &crate::digest::Commitment,
-) -> Option<String> {
+/// The agent's words as they are on record: those of a later try may differ.
+fn recorded_rationale(record: &ActionRecord, disclosures: &[Disclosure]) -> Option<String> {
+    let commitment = record.rationale.as_ref()?;
     let found = disclosures
         .iter()
         .find(|disclosure| disclosure.commitment == *commitment)?;

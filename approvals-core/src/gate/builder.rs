@@ -41,6 +41,12 @@ pub struct Builder<P, D, S, K> {
     people: D,
     store: S,
     key: K,
+    rest: Rest,
+}
+
+/// What has a default, and so is no decision.
+#[derive(Debug)]
+struct Rest {
     clock: Arc<dyn Clock>,
     notifiers: Vec<Arc<dyn Notifier>>,
     options: Options,
@@ -59,9 +65,11 @@ impl Default for Builder<Missing, Missing, Missing, Missing> {
             people: Missing,
             store: Missing,
             key: Missing,
-            clock: Arc::new(SystemClock),
-            notifiers: Vec::new(),
-            options,
+            rest: Rest {
+                clock: Arc::new(SystemClock),
+                notifiers: Vec::new(),
+                options,
+            },
         }
     }
 }
@@ -74,9 +82,7 @@ impl<D, S, K> Builder<Missing, D, S, K> {
             people,
             store,
             key,
-            clock,
-            notifiers,
-            options,
+            rest,
             ..
         } = self;
         Builder {
@@ -84,9 +90,7 @@ impl<D, S, K> Builder<Missing, D, S, K> {
             people,
             store,
             key,
-            clock,
-            notifiers,
-            options,
+            rest,
         }
     }
 }
@@ -99,9 +103,7 @@ impl<P, S, K> Builder<P, Missing, S, K> {
             policy,
             store,
             key,
-            clock,
-            notifiers,
-            options,
+            rest,
             ..
         } = self;
         Builder {
@@ -109,9 +111,7 @@ impl<P, S, K> Builder<P, Missing, S, K> {
             people: Arc::new(people),
             store,
             key,
-            clock,
-            notifiers,
-            options,
+            rest,
         }
     }
 }
@@ -124,9 +124,7 @@ impl<P, D, K> Builder<P, D, Missing, K> {
             policy,
             people,
             key,
-            clock,
-            notifiers,
-            options,
+            rest,
             ..
         } = self;
         Builder {
@@ -134,9 +132,7 @@ impl<P, D, K> Builder<P, D, Missing, K> {
             people,
             store,
             key,
-            clock,
-            notifiers,
-            options,
+            rest,
         }
     }
 }
@@ -149,9 +145,7 @@ impl<P, D, S> Builder<P, D, S, Missing> {
             policy,
             people,
             store,
-            clock,
-            notifiers,
-            options,
+            rest,
             ..
         } = self;
         Builder {
@@ -159,9 +153,7 @@ impl<P, D, S> Builder<P, D, S, Missing> {
             people,
             store,
             key: LocalSigner::new(key, origin),
-            clock,
-            notifiers,
-            options,
+            rest,
         }
     }
 }
@@ -170,42 +162,42 @@ impl<P, D, S, K> Builder<P, D, S, K> {
     /// Another clock than the operating system's.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Arc::new(clock);
+        self.rest.clock = Arc::new(clock);
         self
     }
 
     /// One more channel that carries requests to people.
     #[must_use]
     pub fn notifier(mut self, notifier: impl Notifier + 'static) -> Self {
-        self.notifiers.push(Arc::new(notifier));
+        self.rest.notifiers.push(Arc::new(notifier));
         self
     }
 
     /// The environment of actions whose guard names none, such as `prod`.
     #[must_use]
     pub fn environment(mut self, name: impl Into<String>) -> Self {
-        self.options.environment = Some(name.into());
+        self.rest.options.environment = Some(name.into());
         self
     }
 
     /// Who asks when a call is made outside [`Gate::enter`].
     #[must_use]
     pub fn agent(mut self, agent: Agent) -> Self {
-        self.options.agent = Some(agent);
+        self.rest.options.agent = Some(agent);
         self
     }
 
     /// Refuses calls with a parameter that the approval would not cover.
     #[must_use]
     pub fn full_binding(mut self) -> Self {
-        self.options.full_binding = true;
+        self.rest.options.full_binding = true;
         self
     }
 
     /// How long a call waits for the store to write before it is refused; 10 s unless set.
     #[must_use]
     pub fn store_patience(mut self, at_most: Duration) -> Self {
-        self.options.patience = at_most;
+        self.rest.options.patience = at_most;
         self
     }
 }
@@ -231,20 +223,21 @@ impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
 
     fn assemble(self) -> Result<Gate, ApprovalError> {
         let key = RedactionKey::from_bytes(&self.key.redaction);
-        let journal = Journal::open(self.store, Arc::new(self.key), Arc::clone(&self.clock))?;
+        let journal = Journal::open(self.store, Arc::new(self.key), Arc::clone(&self.rest.clock))?;
         Ok(Gate(Arc::new(Inner {
             journal,
             policy: RwLock::new(Arc::new(self.policy)),
             people: self.people,
-            clock: self.clock,
+            clock: self.rest.clock,
             key,
             channels: self
+                .rest
                 .notifiers
                 .iter()
                 .map(|notifier| notifier.name().to_owned())
                 .collect(),
-            notifiers: self.notifiers,
-            options: self.options,
+            notifiers: self.rest.notifiers,
+            options: self.rest.options,
             attached: Mutex::default(),
             post: super::notices::Post::default(),
         })))
