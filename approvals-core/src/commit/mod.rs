@@ -7,6 +7,7 @@ mod engine;
 mod fold;
 mod open;
 mod stage;
+mod steps;
 mod thread;
 mod verify;
 mod wait;

@@ -9,6 +9,7 @@ mod desk;
 mod hold;
 mod notices;
 mod review;
+mod wait;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -1,0 +1,285 @@
+//! The steps of a batch: what each kind of work stages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::engine::Engine;
+use super::fold::{counters, fold};
+use super::stage::{Known, Stage};
+use super::{Answer, Reply, Work, store_error};
+use crate::clock::Timestamp;
+use crate::error::{ApprovalError, Code};
+use crate::id::RequestId;
+use crate::ledger::{LogEvent, MAX_RECORD, Previous};
+use crate::lifecycle::{Ask, Command, Finished, decide};
+use crate::policy::Evaluation;
+use crate::request::Outcome;
+
+/// A clock may be behind the log by this much; processes of one machine never differ by more.
+const TOLERANCE: Duration = Duration::from_secs(5);
+
+impl Engine {
+    pub(super) fn step(&mut self, stage: &mut Stage, work: Work) -> Reply {
+        let now = self.now(stage)?;
+        match work {
+            Work::Command {
+                command: Command::Ask(ask),
+                disclosures,
+                attach_closed,
+            } => self.ask(stage, *ask, disclosures, attach_closed, now),
+            Work::Command {
+                command,
+                disclosures,
+                ..
+            } => self.command(stage, &command, disclosures, now),
+            Work::Delivered { due, command } => {
+                let answer = self.command(stage, &command, Vec::new(), now)?;
+                stage.batch.delivered.push((due.seq, due.channel));
+                Ok(answer)
+            }
+            Work::Policy {
+                version,
+                digest,
+                text,
+            } => self.policy(stage, version, digest, text, now),
+            Work::Sweep => self.sweep(stage, now),
+            Work::Channel(channel) => {
+                stage.batch.channels.push(channel);
+                Ok(empty())
+            }
+            Work::Barrier => Ok(empty()),
+        }
+    }
+
+    /// The time of the next record. Read while the write lock is held, so that nothing that waited
+    /// for the lock is judged by the time at which it began to wait.
+    pub(super) fn now(&self, stage: &Stage) -> Result<Timestamp, ApprovalError> {
+        let now = self.clock.now();
+        match stage.last_at {
+            Some(last) if now.after(TOLERANCE) < last => {
+                let message = format!(
+                    "the clock says {now} and the log has a record of {last}; set the clock right"
+                );
+                Err(ApprovalError::new(Code::ClockRegression, message))
+            }
+            Some(last) => Ok(now.max(last)),
+            None => Ok(now),
+        }
+    }
+
+    pub(super) fn command(
+        &mut self,
+        stage: &mut Stage,
+        command: &Command,
+        disclosures: Vec<crate::sealed::Disclosure>,
+        now: Timestamp,
+    ) -> Reply {
+        let request = command.request();
+        let known = self.known(stage, request)?;
+        if let Command::Consume(wish) = command
+            && stage
+                .policy
+                .is_some_and(|(_, digest)| digest != wish.policy)
+        {
+            let message = "the policy on record is not the one this process holds; load it again and ask again";
+            return Err(ApprovalError::new(Code::PolicyChanged, message).with_request(request));
+        }
+        let step = decide(known.as_ref().map(|known| &*known.state), command, now);
+        let known = if step.events.is_empty() {
+            known
+        } else {
+            self.preface(stage, now)?;
+            let known = stage.events(request, known, &step.events, now, &self.log)?;
+            if step.refusal.is_none() {
+                stage.disclose(request, disclosures);
+            }
+            Some(known)
+        };
+        let seq = known.as_ref().map_or(0, |known| known.last.seq);
+        Ok(Answer {
+            state: known.map(|known| known.state),
+            seq,
+            attached: false,
+            refusal: step.refusal,
+        })
+    }
+
+    fn ask(
+        &mut self,
+        stage: &mut Stage,
+        mut ask: Ask,
+        disclosures: Vec<crate::sealed::Disclosure>,
+        attach_closed: bool,
+        now: Timestamp,
+    ) -> Reply {
+        if stage
+            .policy
+            .is_some_and(|(_, digest)| digest != ask.created.policy.digest)
+        {
+            return Err(ApprovalError::new(
+                Code::PolicyChanged,
+                "the policy on record is not the one this process holds; load it again",
+            ));
+        }
+        if let Some(known) = self.same_call(stage, &ask, attach_closed, now)? {
+            return Ok(Answer {
+                seq: known.last.seq,
+                state: Some(known.state),
+                attached: true,
+                refusal: None,
+            });
+        }
+        if let Evaluation::Allow(allowance) = &ask.evaluation {
+            for ceiling in &allowance.ceilings {
+                let staged = stage
+                    .batch
+                    .counted
+                    .iter()
+                    .filter(|(counter, _)| *counter == ceiling.counter)
+                    .count();
+                let stored = self
+                    .store
+                    .count(&ceiling.counter, now.before(ceiling.window))
+                    .map_err(store_error)?;
+                if stored.saturating_add(staged as u64) >= u64::from(ceiling.limit.get()) {
+                    ask.over = Some(ceiling.clone());
+                    break;
+                }
+            }
+        }
+        let counters = counters(&ask);
+        let answer = self.command(stage, &Command::Ask(Box::new(ask)), disclosures, now)?;
+        // Counted only when it is on record that it was let through.
+        let counted = counters.into_iter().map(|counter| (counter, now));
+        stage.batch.counted.extend(counted);
+        Ok(answer)
+    }
+
+    /// The request that this very call has made already, if it has.
+    fn same_call(
+        &mut self,
+        stage: &mut Stage,
+        ask: &Ask,
+        attach_closed: bool,
+        now: Timestamp,
+    ) -> Result<Option<Known>, ApprovalError> {
+        let Some(key) = ask.created.key else {
+            return Ok(None);
+        };
+        let found = match stage.keys.get(&key) {
+            Some(request) => Some(*request),
+            None => self.store.by_key(&key).map_err(store_error)?,
+        };
+        let Some(request) = found else {
+            return Ok(None);
+        };
+        // What is out of time is ended first, so that nobody attaches to it.
+        self.command(stage, &Command::Expire(request), Vec::new(), now)?;
+        let known = self.known(stage, request)?;
+        Ok(known.filter(|known| attach_closed || known.state.is_live()))
+    }
+
+    fn policy(
+        &mut self,
+        stage: &mut Stage,
+        version: u64,
+        digest: crate::digest::PolicyDigest,
+        text: String,
+        now: Timestamp,
+    ) -> Reply {
+        if let Some((last_version, last_digest)) = stage.policy {
+            if last_digest == digest {
+                return Ok(empty());
+            }
+            if version <= last_version {
+                let message = format!(
+                    "the policy has version {version} and version {last_version} was in force with another text; raise `version` above {last_version}"
+                );
+                return Err(ApprovalError::new(Code::PolicyInvalid, message));
+            }
+        }
+        self.preface(stage, now)?;
+        let text = (text.len() < MAX_RECORD / 2).then_some(text);
+        stage.log_event(
+            LogEvent::PolicyLoaded {
+                version,
+                digest,
+                text,
+            },
+            now,
+            &self.log,
+        )?;
+        stage.policy = Some((version, digest));
+        Ok(empty())
+    }
+
+    fn sweep(&mut self, stage: &mut Stage, now: Timestamp) -> Reply {
+        let overdue = self.store.overdue(now, 1_000).map_err(store_error)?;
+        let mut commands: Vec<Command> = overdue.into_iter().map(Command::Expire).collect();
+        for (request, boot) in self.store.running().map_err(store_error)? {
+            if boot != self.boot && self.store.is_gone(boot) {
+                let finished = Finished {
+                    outcome: Outcome::Unknown,
+                    code: Some("process_gone".to_owned()),
+                    duration_us: None,
+                };
+                commands.push(Command::Finish {
+                    request,
+                    by: None,
+                    finished,
+                });
+            }
+        }
+        for command in commands {
+            // One request whose records make no sense must not keep the others from ending.
+            if let Err(error) = self.command(stage, &command, Vec::new(), now) {
+                tracing::error!(%error, "a request could not be ended");
+            }
+        }
+        Ok(empty())
+    }
+
+    /// The genesis of a new log, and the first record of this process.
+    fn preface(&self, stage: &mut Stage, now: Timestamp) -> Result<(), ApprovalError> {
+        if stage.frontier.size() == 0 {
+            let vkey = self.signer.vkey().to_string();
+            stage.log_event(LogEvent::Genesis { vkey }, now, &self.log)?;
+        }
+        if !stage.opened {
+            stage.opened = true;
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            stage.log_event(LogEvent::Opened { version }, now, &self.log)?;
+        }
+        Ok(())
+    }
+
+    fn known(&mut self, stage: &Stage, request: RequestId) -> Result<Option<Known>, ApprovalError> {
+        if let Some(known) = stage
+            .known
+            .get(&request)
+            .or_else(|| self.cache.get(&request))
+        {
+            return Ok(Some(known.clone()));
+        }
+        let records = self.store.records_of(request).map_err(store_error)?;
+        let Some(last) = records.last().map(|stored| Previous {
+            seq: stored.seq,
+            leaf: stored.leaf,
+        }) else {
+            return Ok(None);
+        };
+        Ok(fold(&records, request, &self.log)?.map(|(state, _)| Known {
+            state: Arc::new(state),
+            last,
+        }))
+    }
+}
+
+fn empty() -> Answer {
+    Answer {
+        state: None,
+        seq: 0,
+        attached: false,
+        refusal: None,
+    }
+}

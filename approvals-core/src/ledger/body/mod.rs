@@ -1,0 +1,194 @@
+//! The members of a record, as they stand in the bytes.
+
+mod parts;
+mod read;
+mod write;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{AuditRecord, Entry, FormatError, LogEvent, Previous, Writer};
+use super::{Hash, Origin};
+use crate::clock::Timestamp;
+use crate::digest::{ActionDigest, Commitment};
+use crate::id::RecordId;
+use crate::policy::Requirement;
+use crate::request::{IdempotencyKey, PolicyRef};
+use crate::review::Evidence;
+use crate::sealed::ActionRecord;
+use parts::{
+    Actor, ApprovedBody, Decision, NoticeBody, OutcomeBody, PrevBody, RefusalBody, Subject,
+};
+
+macro_rules! members {
+    ($($(#[$meta:meta])* $name:ident : $ty:ty),* $(,)?) => {
+        #[derive(Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct Body {
+            v: u8,
+            log: String,
+            seq: u64,
+            at: Timestamp,
+            kind: String,
+            id: RecordId,
+            writer: Writer,
+            $(#[serde(default, skip_serializing_if = "Option::is_none")] $(#[$meta])* $name: Option<$ty>,)*
+        }
+
+        impl Body {
+            fn empty(record: &AuditRecord, log: &Origin) -> Self {
+                Self {
+                    v: 1,
+                    log: log.as_str().to_owned(),
+                    seq: record.seq,
+                    at: record.at,
+                    kind: kind(&record.entry).to_owned(),
+                    id: record.id,
+                    writer: record.writer,
+                    $($name: None,)*
+                }
+            }
+        }
+    };
+}
+
+members! {
+    subject: Subject,
+    actor: Actor,
+    action: ActionRecord,
+    digest: ActionDigest,
+    policy: PolicyRef,
+    requirement: Requirement,
+    use_within_s: u64,
+    key: IdempotencyKey,
+    approved: ApprovedBody,
+    decision: Decision,
+    evidence: Evidence,
+    reason: Commitment,
+    refusal: RefusalBody,
+    outcome: OutcomeBody,
+    notice: NoticeBody,
+    vkey: String,
+    version: String,
+    text: String,
+}
+
+const KINDS: &[&str] = &[
+    "request.created",
+    "request.auto_approved",
+    "review.recorded",
+    "review.refused",
+    "request.approved",
+    "request.denied",
+    "request.expired",
+    "request.cancelled",
+    "permit.consumed",
+    "permit.refused",
+    "outcome.succeeded",
+    "outcome.failed",
+    "outcome.unknown",
+    "notice.sent",
+    "notice.failed",
+    "log.genesis",
+    "log.opened",
+    "policy.loaded",
+];
+
+pub(super) fn kind(entry: &Entry) -> &str {
+    match entry {
+        Entry::Unknown(kind) => kind,
+        Entry::Log(LogEvent::Genesis { .. }) => "log.genesis",
+        Entry::Log(LogEvent::Opened { .. }) => "log.opened",
+        Entry::Log(LogEvent::PolicyLoaded { .. }) => "policy.loaded",
+        Entry::Request(_, event) => event.kind(),
+    }
+}
+
+impl Body {
+    pub(super) fn knows(kind: &str) -> bool {
+        KINDS.contains(&kind)
+    }
+
+    pub(super) fn of(record: &AuditRecord, log: &Origin) -> Self {
+        let mut body = Self::empty(record, log);
+        match &record.entry {
+            Entry::Unknown(_) => {}
+            Entry::Log(event) => body.log_event(event),
+            Entry::Request(request, event) => {
+                let prev = record.previous.map(|previous| PrevBody {
+                    seq: previous.seq,
+                    leaf: format!("sha256:{}", previous.leaf.to_hex()),
+                });
+                body.subject = Some(Subject {
+                    request_id: *request,
+                    prev,
+                });
+                body.request_event(event);
+            }
+        }
+        body
+    }
+
+    pub(super) fn into_record(self, log: &Origin) -> Result<AuditRecord, FormatError> {
+        if self.v != 1 || self.log != log.as_str() {
+            return Err(FormatError(format!(
+                "the record is of log `{}`, format {}",
+                crate::canonical::clip(&self.log),
+                self.v
+            )));
+        }
+        let (seq, at, id, writer, kind) =
+            (self.seq, self.at, self.id, self.writer, self.kind.clone());
+        let previous = self
+            .subject
+            .as_ref()
+            .and_then(|subject| subject.prev.as_ref())
+            .map(previous)
+            .transpose()?;
+        let entry = self.into_entry().ok_or_else(|| {
+            FormatError(format!(
+                "a record of kind `{}` lacks a member",
+                crate::canonical::clip(&kind)
+            ))
+        })?;
+        let record = AuditRecord {
+            seq,
+            at,
+            id,
+            writer,
+            previous,
+            entry,
+        };
+        // One kind, one shape: what was read must be what would be written.
+        if record.kind() == kind {
+            Ok(record)
+        } else {
+            Err(FormatError(format!(
+                "kind `{}` and its members disagree",
+                crate::canonical::clip(&kind)
+            )))
+        }
+    }
+
+    fn into_entry(self) -> Option<Entry> {
+        if let (Some(subject), true) = (&self.subject, Self::knows(&self.kind)) {
+            let request = subject.request_id;
+            return self
+                .into_event()
+                .map(|event| Entry::Request(request, event));
+        }
+        if Self::knows(&self.kind) {
+            self.into_log_event().map(Entry::Log)
+        } else {
+            Some(Entry::Unknown(self.kind))
+        }
+    }
+}
+
+fn previous(body: &PrevBody) -> Result<Previous, FormatError> {
+    let hex = body.leaf.strip_prefix("sha256:").unwrap_or_default();
+    let leaf = Hash::from_hex(hex).map_err(|error| FormatError(error.to_string()))?;
+    Ok(Previous {
+        seq: body.seq,
+        leaf,
+    })
+}

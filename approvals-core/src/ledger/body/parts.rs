@@ -1,0 +1,84 @@
+//! The members that are records themselves.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::digest::ActionDigest;
+use crate::error::Code;
+use crate::id::{GroupName, PersonId, RequestId};
+use crate::principal::Assurance;
+use crate::review::Vote;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct Subject {
+    pub(super) request_id: RequestId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) prev: Option<PrevBody>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct PrevBody {
+    pub(super) seq: u64,
+    pub(super) leaf: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct Actor {
+    pub(super) r#type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) id: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct ApprovedBody {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) by: Vec<PersonId>,
+    pub(super) until: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct Decision {
+    pub(super) vote: Vote,
+    pub(super) assurance: Assurance,
+    pub(super) groups: BTreeSet<GroupName>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct RefusalBody {
+    pub(super) code: Code,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) identity: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) vote: Option<Vote>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) got: Option<ActionDigest>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) burned: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct OutcomeBody {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) duration_us: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct NoticeBody {
+    pub(super) channel: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) place: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+}

@@ -1,0 +1,128 @@
+//! From the members of a record back to what happened.
+
+use super::Body;
+use super::parts::{Actor, ApprovedBody};
+use crate::id::PersonId;
+use crate::ledger::LogEvent;
+use crate::lifecycle::{
+    Approved, Attempt, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused,
+    ReviewRefused, Reviewed,
+};
+use crate::request::Outcome;
+
+impl Body {
+    pub(super) fn into_log_event(self) -> Option<LogEvent> {
+        Some(match self.kind.as_str() {
+            "log.genesis" => LogEvent::Genesis { vkey: self.vkey? },
+            "log.opened" => LogEvent::Opened {
+                version: self.version?,
+            },
+            "policy.loaded" => {
+                let policy = self.policy?;
+                LogEvent::PolicyLoaded {
+                    version: policy.version,
+                    digest: policy.digest,
+                    text: self.text,
+                }
+            }
+            _ => return None,
+        })
+    }
+
+    pub(super) fn into_event(self) -> Option<Event> {
+        let approved = |body: Option<ApprovedBody>| {
+            body.map(|body| Approved {
+                by: body.by,
+                until: body.until,
+            })
+        };
+        Some(match self.kind.as_str() {
+            "request.created" => Event::Created(Box::new(Created {
+                action: self.action?,
+                digest: self.digest?,
+                policy: self.policy?,
+                requirement: self.requirement,
+                use_within_s: self.use_within_s?,
+                key: self.key,
+            })),
+            "request.auto_approved" => Event::AutoApproved(approved(self.approved)?),
+            "request.approved" => Event::Approved(approved(self.approved)?),
+            "request.denied" => Event::Denied(Denied {
+                by: human(self.actor.as_ref()?)?,
+                reason: self.reason,
+            }),
+            "request.expired" => Event::Expired,
+            "request.cancelled" => Event::Cancelled,
+            "permit.consumed" => Event::Consumed(Consumed {
+                digest: self.digest?,
+                by: Attempt {
+                    boot: self.writer.boot,
+                    record: self.id,
+                },
+            }),
+            "permit.refused" => {
+                let refusal = self.refusal?;
+                Event::PermitRefused(PermitRefused {
+                    code: refusal.code,
+                    got: refusal.got,
+                    burned: refusal.burned,
+                })
+            }
+            "review.recorded" | "review.refused" => return self.into_review(),
+            "outcome.succeeded" => self.finished(Outcome::Succeeded)?,
+            "outcome.failed" => self.finished(Outcome::Failed)?,
+            "outcome.unknown" => self.finished(Outcome::Unknown)?,
+            "notice.sent" | "notice.failed" => {
+                let notice = self.notice?;
+                Event::Notice(NoticeResult {
+                    channel: notice.channel,
+                    place: notice.place,
+                    error: notice.error,
+                })
+            }
+            _ => return None,
+        })
+    }
+
+    fn into_review(self) -> Option<Event> {
+        let person = self.actor.as_ref().map(human).unwrap_or(Some(None))?;
+        if self.kind == "review.refused" {
+            let refusal = self.refusal?;
+            let refused = ReviewRefused {
+                code: refusal.code,
+                identity: refusal.identity?,
+                person,
+                vote: refusal.vote?,
+            };
+            return Some(Event::ReviewRefused(Box::new(refused)));
+        }
+        let decision = self.decision?;
+        Some(Event::Reviewed(Box::new(Reviewed {
+            person: person?,
+            vote: decision.vote,
+            digest: self.digest?,
+            assurance: decision.assurance,
+            groups: decision.groups,
+            evidence: self.evidence?,
+            reason: self.reason,
+        })))
+    }
+
+    fn finished(self, outcome: Outcome) -> Option<Event> {
+        let body = self.outcome?;
+        Some(Event::Finished(Finished {
+            outcome,
+            code: body.code,
+            duration_us: body.duration_us,
+        }))
+    }
+}
+
+/// The person an actor names; `None` inside for a policy, outside for anything else.
+fn human(actor: &Actor) -> Option<Option<PersonId>> {
+    match (actor.r#type.as_str(), &actor.id) {
+        ("human", Some(id)) => id.parse().ok().map(Some),
+        ("policy", None) => Some(None),
+        _ => None,
+    }
+}

@@ -1,0 +1,115 @@
+//! From what happened to the members of its record.
+
+use super::Body;
+use super::parts::{Actor, ApprovedBody, Decision, NoticeBody, OutcomeBody, RefusalBody};
+use crate::id::PersonId;
+use crate::ledger::LogEvent;
+use crate::lifecycle::{Created, Event, Reviewed};
+use crate::request::PolicyRef;
+
+impl Body {
+    pub(super) fn log_event(&mut self, event: &LogEvent) {
+        match event {
+            LogEvent::Genesis { vkey } => self.vkey = Some(vkey.clone()),
+            LogEvent::Opened { version } => self.version = Some(version.clone()),
+            LogEvent::PolicyLoaded {
+                version,
+                digest,
+                text,
+            } => {
+                self.policy = Some(PolicyRef::new(*version, *digest, Vec::new()));
+                self.text.clone_from(text);
+            }
+        }
+    }
+
+    pub(super) fn request_event(&mut self, event: &Event) {
+        match event {
+            Event::Created(created) => self.created(created),
+            Event::AutoApproved(approved) | Event::Approved(approved) => {
+                self.approved = Some(ApprovedBody {
+                    by: approved.by.clone(),
+                    until: approved.until,
+                });
+            }
+            Event::Reviewed(review) => self.reviewed(review),
+            Event::ReviewRefused(refused) => {
+                self.actor = refused.person.as_ref().and_then(person);
+                let (identity, vote) = (Some(refused.identity.clone()), Some(refused.vote));
+                self.refusal = Some(RefusalBody {
+                    code: refused.code,
+                    identity,
+                    vote,
+                    got: None,
+                    burned: false,
+                });
+            }
+            Event::Denied(denied) => {
+                self.actor = denied.by.as_ref().map_or(
+                    Some(Actor {
+                        r#type: "policy".to_owned(),
+                        id: None,
+                    }),
+                    person,
+                );
+                self.reason.clone_from(&denied.reason);
+            }
+            Event::Expired | Event::Cancelled => {}
+            Event::Consumed(consumed) => self.digest = Some(consumed.digest),
+            Event::PermitRefused(refused) => {
+                self.refusal = Some(RefusalBody {
+                    code: refused.code,
+                    identity: None,
+                    vote: None,
+                    got: refused.got,
+                    burned: refused.burned,
+                });
+            }
+            Event::Finished(finished) => {
+                self.outcome = Some(OutcomeBody {
+                    code: finished.code.clone(),
+                    duration_us: finished.duration_us,
+                })
+            }
+            Event::Notice(notice) => {
+                self.notice = Some(NoticeBody {
+                    channel: notice.channel.clone(),
+                    place: notice.place.clone(),
+                    error: notice.error.clone(),
+                });
+            }
+        }
+    }
+
+    fn reviewed(&mut self, review: &Reviewed) {
+        self.actor = person(&review.person);
+        self.digest = Some(review.digest);
+        self.decision = Some(Decision {
+            vote: review.vote,
+            assurance: review.assurance,
+            groups: review.groups.clone(),
+        });
+        self.evidence = Some(review.evidence.clone());
+        self.reason.clone_from(&review.reason);
+    }
+
+    fn created(&mut self, created: &Created) {
+        self.actor = Some(Actor {
+            r#type: "agent".to_owned(),
+            id: Some(created.action.agent.to_string()),
+        });
+        self.action = Some(created.action.clone());
+        self.digest = Some(created.digest);
+        self.policy = Some(created.policy.clone());
+        self.requirement.clone_from(&created.requirement);
+        self.use_within_s = Some(created.use_within_s);
+        self.key = created.key;
+    }
+}
+
+fn person(person: &PersonId) -> Option<Actor> {
+    Some(Actor {
+        r#type: "human".to_owned(),
+        id: Some(person.to_string()),
+    })
+}

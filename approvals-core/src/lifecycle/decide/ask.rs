@@ -1,0 +1,51 @@
+//! What follows from asking.
+
+use crate::clock::Timestamp;
+use crate::error::Code;
+use crate::lifecycle::command::{Ask, Step};
+use crate::lifecycle::event::{Approved, Denied, Event};
+use crate::policy::Evaluation;
+
+pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
+    let mut created = ask.created.clone();
+    created.requirement = match &ask.evaluation {
+        Evaluation::Allow(allowance) if ask.over.is_some() => Some(allowance.otherwise.clone()),
+        Evaluation::Require(requirement) => Some(requirement.clone()),
+        Evaluation::Allow(_) | Evaluation::Deny(_) => None,
+    };
+    let until = now.after(std::time::Duration::from_secs(created.use_within_s));
+    let open = created.requirement.is_some();
+    let first = Event::Created(Box::new(created));
+    match &ask.evaluation {
+        _ if open => Step::accept(vec![first]),
+        Evaluation::Deny(forbidden) => {
+            let rules: Vec<_> = forbidden
+                .rules
+                .iter()
+                .map(|rule| format!("`{rule}`"))
+                .collect();
+            let message = format!(
+                "policy rule {} forbids this; no approval can lift it",
+                rules.join(", ")
+            );
+            Step::refuse(
+                vec![
+                    first,
+                    Event::Denied(Denied {
+                        by: None,
+                        reason: None,
+                    }),
+                ],
+                Code::PolicyDenied,
+                message,
+            )
+        }
+        _ => Step::accept(vec![
+            first,
+            Event::AutoApproved(Approved {
+                by: Vec::new(),
+                until,
+            }),
+        ]),
+    }
+}

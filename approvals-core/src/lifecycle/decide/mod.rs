@@ -1,0 +1,75 @@
+//! The one function that says what follows from a command.
+
+mod ask;
+mod consume;
+mod review;
+
+use super::command::{Command, Step};
+use super::event::{Attempt, Event, Finished};
+use super::state::{Phase, RequestState};
+use crate::clock::Timestamp;
+use crate::error::Code;
+use crate::request::Outcome;
+use ask::ask;
+use consume::{burn, consume};
+use review::review;
+
+/// What follows from a command, given where the request stands and what time it is.
+///
+/// Pure: the same inputs give the same answer, in the gate and in an auditor's replay.
+#[must_use]
+pub fn decide(state: Option<&RequestState>, command: &Command, now: Timestamp) -> Step {
+    match (state, command) {
+        (None, Command::Ask(asked)) => ask(asked, now),
+        (Some(_), Command::Ask(_)) => {
+            Step::refuse(Vec::new(), Code::Replay, "this request exists already")
+        }
+        (None, _) => Step::refuse(
+            Vec::new(),
+            Code::NotFound,
+            "there is no such request; list them with `approvals list`",
+        ),
+        (Some(state), Command::Review(facts)) => review(state, facts, now),
+        (Some(state), Command::Expire(_)) => {
+            Step::accept(overdue(state, now).into_iter().collect())
+        }
+        (Some(state), Command::Cancel(_)) => cancel(state, now),
+        (Some(state), Command::Consume(wish)) => consume(state, wish, now),
+        (Some(state), Command::Burn { by, got, .. }) => burn(state, *by, *got),
+        (Some(state), Command::Finish { by, finished, .. }) => finish(state, *by, finished),
+        (Some(_), Command::Notice { result, .. }) => {
+            Step::accept(vec![Event::Notice(result.clone())])
+        }
+    }
+}
+
+/// The end of a request that is out of time, if it is.
+fn overdue(state: &RequestState, now: Timestamp) -> Option<Event> {
+    let deadline = match state.phase() {
+        Phase::Pending => state.expires_at(),
+        Phase::Approved { until, .. } => *until,
+        _ => return None,
+    };
+    (now >= deadline).then_some(Event::Expired)
+}
+
+fn cancel(state: &RequestState, now: Timestamp) -> Step {
+    match (state.is_live(), overdue(state, now)) {
+        (true, Some(expired)) => Step::accept(vec![expired]),
+        (true, None) => Step::accept(vec![Event::Cancelled]),
+        (false, _) => Step::accept(Vec::new()),
+    }
+}
+
+fn finish(state: &RequestState, by: Option<Attempt>, finished: &Finished) -> Step {
+    match state.phase() {
+        // Nobody ends the run of somebody else.
+        Phase::Running(running) if by.is_some_and(|by| by != *running) => Step::accept(Vec::new()),
+        Phase::Running(_) => Step::accept(vec![Event::Finished(finished.clone())]),
+        // The run was given up as unknown while its process was slow; now it says how it ended.
+        Phase::Finished(Outcome::Unknown) if finished.outcome != Outcome::Unknown => {
+            Step::accept(vec![Event::Finished(finished.clone())])
+        }
+        _ => Step::accept(Vec::new()),
+    }
+}
