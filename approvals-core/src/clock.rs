@@ -95,6 +95,9 @@ impl FromStr for Timestamp {
 
 crate::id::serde_as_text!(Timestamp);
 
+/// Clocks of one log may differ by this much; one that goes back further stops everything.
+pub(crate) const TOLERANCE: Duration = Duration::from_secs(5);
+
 /// The port that gives the time.
 ///
 /// Duties: it may be called from any thread, at any rate, and must not block. It need not be

@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use approvals_core::lifecycle::Event;
 use approvals_core::ports::Filter;
 use approvals_core::testing::TestGate;
 use approvals_core::{Code, Gate, RequestId, Status, Vote};
@@ -135,6 +136,23 @@ async fn threat_26_a_permit_in_the_hand_goes_stale() {
             "{kinds:?}"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_for_which_policy_was_asked_is_on_record() {
+    let (house, gate, clock, effects) = house().await;
+    let asked_at = gate.now();
+    let slow = clock.clone();
+    house.disk.while_locked(move || slow.advance(MINUTE));
+    let request = left(&gate, bot(), &effects).await;
+    let record = gate.journal().history(request).await.unwrap().remove(0);
+    let written_at = record.at;
+    let Some(Event::Created(created)) = support::event(record) else {
+        panic!("a request begins with its making");
+    };
+    assert_eq!(created.asked_at, asked_at, "not when the lock was had");
+    assert!(written_at >= asked_at.after(MINUTE), "{written_at}");
+    assert_eq!(created.action.expires_at, asked_at.after(15 * MINUTE));
 }
 
 // 27: late click.

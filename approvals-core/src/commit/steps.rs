@@ -1,22 +1,18 @@
 //! The steps of a batch: what each kind of work stages.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::engine::Engine;
 use super::fold::{counters, fold};
 use super::stage::{Known, Stage};
 use super::{Answer, Reply, Work, store_error};
-use crate::clock::Timestamp;
+use crate::clock::{TOLERANCE, Timestamp};
 use crate::error::{ApprovalError, Code};
 use crate::id::RequestId;
 use crate::ledger::{LogEvent, MAX_RECORD, Previous};
 use crate::lifecycle::{Ask, Command, Finished, decide};
 use crate::policy::Evaluation;
 use crate::request::Outcome;
-
-/// A clock may be behind the log by this much; processes of one machine never differ by more.
-const TOLERANCE: Duration = Duration::from_secs(5);
 
 impl Engine {
     pub(super) fn step(&mut self, stage: &mut Stage, work: Work) -> Reply {

@@ -176,10 +176,11 @@ impl Asking {
     /// Records the request, or finds the one this call has made already.
     async fn ask(&self, key: Option<IdempotencyKey>) -> Result<Asked, ApprovalError> {
         let policy = self.inner.policy();
-        let evaluation = policy.evaluate(&self.proposal);
+        let asked_at = self.inner.clock.now();
+        let evaluation = policy.evaluate(&self.proposal, asked_at);
         let request = RequestId::random()?;
         let (decide_within, use_within) = times(&evaluation);
-        let expires_at = self.inner.clock.now().after(decide_within);
+        let expires_at = asked_at.after(decide_within);
         let sealed = SealedAction::seal(
             &self.proposal,
             self.claims.clone(),
@@ -193,6 +194,7 @@ impl Asking {
             digest: sealed.digest(),
             policy: policy_ref(&policy, &evaluation),
             requirement: None,
+            asked_at,
             use_within_s: use_within.as_secs(),
             key,
         };

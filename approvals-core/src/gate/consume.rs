@@ -107,7 +107,7 @@ async fn facts(
         wish.standings.extend(standing);
     }
     if policy.digest() != approved.policy().digest {
-        wish.changed = Some(policy.evaluate(proposal));
+        wish.changed = Some(policy.evaluate(proposal, inner.clock.now()));
     }
     Ok(wish)
 }

@@ -80,6 +80,8 @@ pub struct Created {
     pub policy: PolicyRef,
     /// What it takes; none when a rule allowed or forbade it outright.
     pub requirement: Option<Requirement>,
+    /// The time for which the policy was asked; the deadline counts from here.
+    pub asked_at: Timestamp,
     /// How long the approval may wait to be used, in seconds.
     pub use_within_s: u64,
     /// Names the call for the requester.

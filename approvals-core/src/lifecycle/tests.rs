@@ -67,6 +67,7 @@ fn ask(evaluation: Evaluation) -> Command {
         digest: sealed.digest(),
         policy: PolicyRef::new(1, policy(), Vec::new()),
         requirement: None,
+        asked_at: at(0),
         use_within_s: 3_600,
         key: None,
     };
@@ -180,6 +181,24 @@ fn one_yes_one_run_one_outcome() {
     };
     assert_eq!(case.run(&finish, at(3)), None);
     assert_eq!(*case.state().phase(), Phase::Finished(Outcome::Succeeded));
+}
+
+#[test]
+fn what_policy_says_of_tomorrow_says_nothing_of_now() {
+    let early = |at: Timestamp| at.before(Duration::from_secs(5));
+    for (now, want) in [
+        (at(0), None),
+        (at(9), None),
+        (early(at(0)), None),
+        (
+            early(at(0)).before(Duration::from_micros(1)),
+            Some(Code::ClockRegression),
+        ),
+    ] {
+        let mut case = Case(None, Vec::new());
+        assert_eq!(case.run(&ask(Evaluation::Require(one())), now), want);
+        assert_eq!(case.0.is_some(), want.is_none(), "nothing is asked");
+    }
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use super::condition::Holds;
 use super::model::{Effect, Policy, Rule};
 use super::requirement::{Allowance, Evaluation, Forbidden, Requirement};
+use crate::clock::Timestamp;
 use crate::proposal::Proposal;
 
 impl Policy {
-    /// What this proposal takes under this policy.
+    /// What this proposal takes under this policy at that time.
     ///
     /// Every rule for the scope is looked at, and the strictest kind of answer wins: a hard deny,
     /// then all matching requirements merged, then what runs by itself, then the default.
@@ -17,7 +18,7 @@ impl Policy {
     /// replace it, and ceilings of `auto` rules that may match are kept, so that leaving a value
     /// out never buys a weaker answer than any value would.
     #[must_use]
-    pub fn evaluate(&self, proposal: &Proposal) -> Evaluation {
+    pub fn evaluate(&self, proposal: &Proposal, _at: Timestamp) -> Evaluation {
         let mut matched = Matched::default();
         for rule in self.rules_for(&proposal.action.scope) {
             matched.add(rule, rule.holds(proposal));

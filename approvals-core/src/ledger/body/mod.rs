@@ -58,6 +58,7 @@ members! {
     digest: ActionDigest,
     policy: PolicyRef,
     requirement: Requirement,
+    asked_at: Timestamp,
     use_within_s: u64,
     key: IdempotencyKey,
     approved: ApprovedBody,

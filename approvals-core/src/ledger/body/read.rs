@@ -42,6 +42,7 @@ impl Body {
                 digest: self.digest?,
                 policy: self.policy?,
                 requirement: self.requirement,
+                asked_at: self.asked_at?,
                 use_within_s: self.use_within_s?,
                 key: self.key,
             })),

@@ -102,6 +102,7 @@ impl Body {
         self.digest = Some(created.digest);
         self.policy = Some(created.policy.clone());
         self.requirement.clone_from(&created.requirement);
+        self.asked_at = Some(created.asked_at);
         self.use_within_s = Some(created.use_within_s);
         self.key = created.key;
     }

@@ -1,12 +1,20 @@
 //! What follows from asking.
 
-use crate::clock::Timestamp;
+use crate::clock::{TOLERANCE, Timestamp};
 use crate::error::Code;
 use crate::lifecycle::command::{Ask, Step};
 use crate::lifecycle::event::{Approved, Denied, Event};
 use crate::policy::Evaluation;
 
 pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
+    if ask.created.asked_at > now.after(TOLERANCE) {
+        // What policy says of a time that has not come says nothing of now.
+        let message = format!(
+            "the policy was asked for {} and it is {now}; set the clock right",
+            ask.created.asked_at
+        );
+        return Step::refuse(Vec::new(), Code::ClockRegression, message);
+    }
     let mut created = ask.created.clone();
     created.requirement = match &ask.evaluation {
         Evaluation::Allow(allowance) if ask.over.is_some() => Some(allowance.otherwise.clone()),

@@ -74,5 +74,5 @@ fn ten_thousand_rules_are_looked_up_and_not_walked() {
     assert_eq!(policy.rules_for(&asked.action.scope).len(), 1);
     let other = proposal("b.none", "x", Vec::new());
     assert_eq!(policy.rules_for(&other.action.scope).len(), 0);
-    assert_eq!(in_words(&policy.evaluate(&asked)), "deny [r9999]");
+    assert_eq!(in_words(&policy.evaluate(&asked, now())), "deny [r9999]");
 }

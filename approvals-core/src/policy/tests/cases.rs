@@ -44,7 +44,7 @@ effect = "deny"
 fn six_policies_answer_as_published() {
     let policy = load(SIX).unwrap();
     let check = |scope: &str, env: &str, args: &str, want: &str| {
-        let answer = policy.evaluate(&proposal(scope, env, params(args)));
+        let answer = policy.evaluate(&proposal(scope, env, params(args)), now());
         assert_eq!(in_words(&answer), want, "{scope} {env} {args}");
     };
     let default = "require oncall:1:A1 []";
@@ -107,7 +107,7 @@ fn threat_45_a_value_that_is_missing_or_of_another_kind_never_weakens() {
     let policy = load(SIX).unwrap();
     let check = |scope: &str, env: &str, args: Vec<BoundParam>, want: &str| {
         let shown = format!("{args:?}");
-        let answer = policy.evaluate(&proposal(scope, env, args));
+        let answer = policy.evaluate(&proposal(scope, env, args), now());
         assert_eq!(in_words(&answer), want, "{scope} {shown}");
     };
     let strict = "require oncall:1:A1 sre:2:A1 [big-scale]";
@@ -180,7 +180,7 @@ fn threat_45_leaving_a_value_out_does_not_swap_the_default_for_a_weaker_rule() {
     "#;
     let policy = load(text).unwrap();
     let check = |scope: &str, args: &str, want: &str| {
-        let answer = policy.evaluate(&proposal(scope, "prod", params(args)));
+        let answer = policy.evaluate(&proposal(scope, "prod", params(args)), now());
         assert_eq!(in_words(&answer), want, "{scope} {args}");
     };
     check(
@@ -221,7 +221,7 @@ fn threat_47_nothing_close_to_a_listed_value_runs_by_itself() {
         "metr\\u0456cs",
     ] {
         let args = format!(r#"{{"readonly":true,"table":"{table}"}}"#);
-        let answer = policy.evaluate(&proposal("db.query", "prod", params(&args)));
+        let answer = policy.evaluate(&proposal("db.query", "prod", params(&args)), now());
         assert_eq!(in_words(&answer), "require oncall:1:A1 []", "{table}");
     }
 }
@@ -245,7 +245,7 @@ fn threat_48_a_rule_is_for_its_own_scopes_only() {
     "#,
     );
     let check = |scope: &str, want: &str| {
-        let answer = policy.evaluate(&proposal(scope, "prod", Vec::new()));
+        let answer = policy.evaluate(&proposal(scope, "prod", Vec::new()), now());
         assert_eq!(in_words(&answer), want, "{scope}");
     };
     check("db.read", "allow [read] ");
@@ -266,7 +266,7 @@ fn operators_compare_exactly() {
         ));
         let args = params(&format!(r#"{{"v":{value}}}"#));
         let denied = matches!(
-            policy.evaluate(&proposal("other.scope", "prod", args)),
+            policy.evaluate(&proposal("other.scope", "prod", args), now()),
             Evaluation::Deny(_)
         );
         assert_eq!(denied, want, "{condition} on {value}");
@@ -329,7 +329,7 @@ fn paths_lead_to_members_and_to_the_context() {
     asked.action.tenant = Some("acme".to_owned());
     asked.action.resource = Some("db/main".to_owned());
     let check = |when: &str, want: bool| {
-        let allowed = matches!(rules(when).evaluate(&asked), Evaluation::Allow(_));
+        let allowed = matches!(rules(when).evaluate(&asked, now()), Evaluation::Allow(_));
         assert_eq!(allowed, want, "{when}");
     };
     check(r#""args.req.table" = "t""#, true);
@@ -362,7 +362,8 @@ fn all_matching_requirements_are_merged_and_times_are_inherited() {
         use_within = "1d"
     "#;
     let policy = load(text).unwrap();
-    let Evaluation::Require(both) = policy.evaluate(&proposal("db.drop", "prod", Vec::new()))
+    let Evaluation::Require(both) =
+        policy.evaluate(&proposal("db.drop", "prod", Vec::new()), now())
     else {
         panic!("it takes people");
     };
@@ -383,7 +384,7 @@ fn rates_count_per_agent_requester_or_all() {
         let policy = policy(&format!(
             "[[rule]]\nid = \"ro\"\nscope = \"other.scope\"\neffect = \"auto\"\nrate = \"{rate}\""
         ));
-        let answer = policy.evaluate(&proposal("other.scope", "prod", Vec::new()));
+        let answer = policy.evaluate(&proposal("other.scope", "prod", Vec::new()), now());
         assert_eq!(in_words(&answer), format!("allow [ro] {want}"));
     };
     check("30/h", "30/3600s as ro/agent:bot");

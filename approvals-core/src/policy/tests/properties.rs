@@ -197,9 +197,9 @@ proptest! {
         // With a rule that surely asks people, the default is out of the way on both sides.
         let mut rules = rules;
         rules.push(rule_text(("*", String::new(), "require = [{ group = \"oncall\" }]".to_owned())));
-        let before = policy_of(&rules).evaluate(&asked);
+        let before = policy_of(&rules).evaluate(&asked, now());
         rules.insert(place.min(rules.len()), more);
-        let after = policy_of(&rules).evaluate(&asked);
+        let after = policy_of(&rules).evaluate(&asked, now());
         prop_assert!(at_least_as_strict(&after, &before), "{before:?} became {after:?}");
     }
 
@@ -209,9 +209,9 @@ proptest! {
     ) {
         // The default alone steps aside for a rule; whether people are asked at all does not.
         let mut rules = rules;
-        let before = policy_of(&rules).evaluate(&asked);
+        let before = policy_of(&rules).evaluate(&asked, now());
         rules.insert(place.min(rules.len()), more);
-        let after = policy_of(&rules).evaluate(&asked);
+        let after = policy_of(&rules).evaluate(&asked, now());
         let rank = |answer: &Evaluation| match answer {
             Evaluation::Allow(_) => 0,
             Evaluation::Require(_) => 1,
@@ -225,11 +225,11 @@ proptest! {
         rules in vec(rule(), 0..8), scope in exact(), a in values(), b in values(),
     ) {
         let policy = policy_of(&rules);
-        let with = policy.evaluate(&ask(scope, Some(a.clone()), Some(b.clone())));
+        let with = policy.evaluate(&ask(scope, Some(a.clone()), Some(b.clone())), now());
         let mut hidden = ask(scope, None, Some(b.clone()));
         hidden.action.params.push(BoundParam::redacted("a", a));
         for without in [ask(scope, None, Some(b.clone())), ask(scope, Some(Value::Null), Some(b.clone())), hidden, ask(scope, None, None)] {
-            let without = policy.evaluate(&without);
+            let without = policy.evaluate(&without, now());
             prop_assert!(at_least_as_strict(&without, &with), "{with:?} became {without:?}");
         }
     }
@@ -238,10 +238,10 @@ proptest! {
     fn evaluation_is_deterministic_and_independent_of_the_order_of_rules(
         rules in vec(rule(), 0..6), asked in asked(),
     ) {
-        let forward = policy_of(&rules).evaluate(&asked);
-        prop_assert_eq!(&forward, &policy_of(&rules).evaluate(&asked));
+        let forward = policy_of(&rules).evaluate(&asked, now());
+        prop_assert_eq!(&forward, &policy_of(&rules).evaluate(&asked, now()));
         let reversed: Vec<String> = rules.into_iter().rev().collect();
-        let backward = policy_of(&reversed).evaluate(&asked);
+        let backward = policy_of(&reversed).evaluate(&asked, now());
         // The ids go by place, so only the content is compared.
         let same = at_least_as_strict(&strip(&backward), &strip(&forward))
             && at_least_as_strict(&strip(&forward), &strip(&backward));
