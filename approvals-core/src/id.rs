@@ -161,6 +161,10 @@ name_id!(
     /// A rule of a policy, by the `id` it carries there.
     RuleId, "rule id"
 );
+name_id!(
+    /// A policy engine beside the policy, by the name its operator gave it.
+    EngineName, "policy engine's name"
+);
 
 /// A text that is not an identifier of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

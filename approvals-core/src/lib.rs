@@ -12,6 +12,7 @@ pub mod clock;
 mod commit;
 pub mod digest;
 pub mod directory;
+pub mod engines;
 pub mod error;
 pub mod gate;
 mod guard;

@@ -14,6 +14,7 @@ use crate::scope::Scope;
 use crate::sealed::Disclosure;
 
 pub use crate::directory::{Directory, DirectoryError};
+pub use crate::policy::{EngineError, PolicyEngine};
 
 /// Where the log ends: everything a writer must know to go on.
 #[derive(Debug, Clone, Default)]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::digest::{ActionDigest, PolicyDigest};
 use crate::id::{PersonId, RuleId};
+use crate::policy::Judged;
 
 /// Where a request stands, in the task states of the AuthZEN Access Request and Approval Profile.
 ///
@@ -77,6 +78,9 @@ pub struct PolicyRef {
     /// The rules that decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleId>,
+    /// The engines that judged beside it, and how.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<Judged>,
 }
 
 impl PolicyRef {
@@ -87,7 +91,15 @@ impl PolicyRef {
             version,
             digest,
             rules,
+            engines: Vec::new(),
         }
+    }
+
+    /// The same, with the engines that judged beside the policy.
+    #[must_use]
+    pub fn beside(mut self, engines: Vec<Judged>) -> Self {
+        self.engines = engines;
+        self
     }
 }
 

@@ -15,11 +15,11 @@ use crate::error::{ApprovalError, Code};
 use crate::id::{PersonId, RequestId};
 use crate::lifecycle::{Ask, Command, Created, RequestState};
 use crate::permit::Permit;
-use crate::policy::{Evaluation, Policy};
+use crate::policy::Evaluation;
 use crate::ports::DirectoryError;
 use crate::principal::{Agent, Standing};
 use crate::proposal::Proposal;
-use crate::request::{IdempotencyKey, PolicyRef};
+use crate::request::IdempotencyKey;
 use crate::sealed::{ActionRecord, AgentClaims, Disclosure, Salts, SealedAction};
 
 /// How long an approval may wait to be used when no requirement says it.
@@ -177,9 +177,10 @@ impl Asking {
     async fn ask(&self, key: Option<IdempotencyKey>) -> Result<Asked, ApprovalError> {
         let policy = self.inner.policy();
         let asked_at = self.inner.clock.now();
-        let evaluation = policy.evaluate(&self.proposal, asked_at);
+        let engines = &self.inner.engines;
+        let judgement = engines.judge(&policy, &self.proposal, asked_at).await;
         let request = RequestId::random()?;
-        let (decide_within, use_within) = times(&evaluation);
+        let (decide_within, use_within) = times(&judgement.evaluation);
         let expires_at = asked_at.after(decide_within);
         let sealed = SealedAction::seal(
             &self.proposal,
@@ -192,13 +193,13 @@ impl Asking {
         let created = Created {
             action: sealed.record().clone(),
             digest: sealed.digest(),
-            policy: policy_ref(&policy, &evaluation),
+            policy: judgement.reference(&policy),
             requirement: None,
             asked_at,
             use_within_s: use_within.as_secs(),
             key,
         };
-        let command = Command::Ask(Box::new(Ask::new(created, evaluation)));
+        let command = Command::Ask(Box::new(Ask::new(created, judgement.evaluation)));
         let work = Work::Command {
             command,
             disclosures: sealed.disclosures().to_vec(),
@@ -392,15 +393,6 @@ fn times(evaluation: &Evaluation) -> (Duration, Duration) {
         ),
         Evaluation::Deny(_) => (USE_WITHIN, USE_WITHIN),
     }
-}
-
-fn policy_ref(policy: &Policy, evaluation: &Evaluation) -> PolicyRef {
-    let rules = match evaluation {
-        Evaluation::Require(requirement) => requirement.rules().to_vec(),
-        Evaluation::Allow(allowance) => allowance.rules.clone(),
-        Evaluation::Deny(forbidden) => forbidden.rules.clone(),
-    };
-    PolicyRef::new(policy.version(), policy.digest(), rules)
 }
 
 /// The agent's words as they are on record: those of a later try may differ.

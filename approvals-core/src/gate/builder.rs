@@ -8,9 +8,10 @@ use super::{Gate, Inner, Options};
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{Journal, Work};
 use crate::digest::RedactionKey;
+use crate::engines::Engines;
 use crate::error::ApprovalError;
 use crate::ledger::{LedgerKey, Origin, VerifierKey};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyEngine};
 use crate::ports::{Directory, Notifier, SignError, Signer, Store};
 use crate::principal::Agent;
 
@@ -49,6 +50,7 @@ pub struct Builder<P, D, S, K> {
 struct Rest {
     clock: Arc<dyn Clock>,
     notifiers: Vec<Arc<dyn Notifier>>,
+    engines: Vec<Arc<dyn PolicyEngine>>,
     options: Options,
 }
 
@@ -68,6 +70,7 @@ impl Default for Builder<Missing, Missing, Missing, Missing> {
             rest: Rest {
                 clock: Arc::new(SystemClock),
                 notifiers: Vec::new(),
+                engines: Vec::new(),
                 options,
             },
         }
@@ -173,6 +176,36 @@ impl<P, D, S, K> Builder<P, D, S, K> {
         self
     }
 
+    /// One more judge beside the policy, which can tighten what the policy says and never loosen
+    /// it: the strictest answer of all holds, and an engine that cannot tell denies.
+    ///
+    /// # Examples
+    /// ```
+    /// # use approvals_core::id::EngineName;
+    /// # use approvals_core::policy::{EngineError, Opinion, PolicyEngine};
+    /// use approvals_core::{Gate, PolicyDigest, Proposal, Timestamp};
+    ///
+    /// #[derive(Debug)]
+    /// struct Never(EngineName);
+    ///
+    /// #[async_trait::async_trait]
+    /// impl PolicyEngine for Never {
+    ///     # fn name(&self) -> &EngineName { &self.0 }
+    ///     # fn digest(&self) -> PolicyDigest { PolicyDigest::of(b"never") }
+    ///     // … its name and the digest of its texts
+    ///     async fn judge(&self, _: &Proposal, _: Timestamp) -> Result<Opinion, EngineError> {
+    ///         Ok(Opinion::Deny(Vec::new()))
+    ///     }
+    /// }
+    /// let builder = Gate::builder().policy_engine(Never("never".parse()?));
+    /// # Ok::<(), approvals_core::id::InvalidId>(())
+    /// ```
+    #[must_use]
+    pub fn policy_engine(mut self, engine: impl PolicyEngine + 'static) -> Self {
+        self.rest.engines.push(Arc::new(engine));
+        self
+    }
+
     /// The environment of actions whose guard names none, such as `prod`.
     #[must_use]
     pub fn environment(mut self, name: impl Into<String>) -> Self {
@@ -194,7 +227,8 @@ impl<P, D, S, K> Builder<P, D, S, K> {
         self
     }
 
-    /// How long a call waits for the store to write before it is refused; 10 s unless set.
+    /// How long a call waits for the store to write, for the directory, and for all policy engines
+    /// together, before it is refused; 10 s unless set.
     #[must_use]
     pub fn store_patience(mut self, at_most: Duration) -> Self {
         self.rest.options.patience = at_most;
@@ -210,6 +244,7 @@ impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
     ///
     /// # Errors
     /// - `AuditTampered` when the end of the log does not verify;
+    /// - `Misuse` when two policy engines share a name;
     /// - `PolicyInvalid` when the policy is older than one that was in force, or differs from it
     ///   under the same version;
     /// - `StoreUnavailable`, `AuditUnavailable` when the store cannot be read or written.
@@ -222,11 +257,13 @@ impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
     }
 
     fn assemble(self) -> Result<Gate, ApprovalError> {
+        let engines = Engines::new(self.rest.engines, self.rest.options.patience)?;
         let key = RedactionKey::from_bytes(&self.key.redaction);
         let journal = Journal::open(self.store, Arc::new(self.key), Arc::clone(&self.rest.clock))?;
         Ok(Gate(Arc::new(Inner {
             journal,
             policy: RwLock::new(Arc::new(self.policy)),
+            engines,
             people: self.people,
             clock: self.rest.clock,
             key,

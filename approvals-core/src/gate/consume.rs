@@ -106,8 +106,11 @@ async fn facts(
         let standing = standing.map(|standing| (review.person.clone(), standing));
         wish.standings.extend(standing);
     }
-    if policy.digest() != approved.policy().digest {
-        wish.changed = Some(policy.evaluate(proposal, inner.clock.now()));
+    wish.engines = inner.engines.names();
+    if policy.digest() != approved.policy().digest || !wish.engines.is_empty() {
+        let now = inner.clock.now();
+        let judgement = inner.engines.judge(&policy, proposal, now).await;
+        wish.changed = Some(judgement.evaluation);
     }
     Ok(wish)
 }

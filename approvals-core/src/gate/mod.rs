@@ -26,6 +26,7 @@ pub use review::Tally;
 use crate::clock::{Clock, Timestamp};
 use crate::commit::Journal;
 use crate::digest::RedactionKey;
+use crate::engines::Engines;
 use crate::error::ApprovalError;
 use crate::id::RequestId;
 use crate::permit::Permit;
@@ -106,6 +107,7 @@ pub struct Gate(Arc<Inner>);
 struct Inner {
     journal: Journal,
     policy: RwLock<Arc<Policy>>,
+    engines: Engines,
     people: Arc<dyn Directory>,
     clock: Arc<dyn Clock>,
     key: RedactionKey,

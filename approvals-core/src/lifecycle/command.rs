@@ -1,11 +1,11 @@
 //! What the gate wants to do, with the facts it has gathered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::{Attempt, Created, Event, Finished, NoticeResult};
 use crate::digest::{ActionDigest, PolicyDigest};
 use crate::error::{ApprovalError, Code};
-use crate::id::{PersonId, RequestId};
+use crate::id::{EngineName, PersonId, RequestId};
 use crate::policy::{Ceiling, Evaluation};
 use crate::principal::Standing;
 use crate::review::Review;
@@ -126,11 +126,14 @@ pub struct Consumption {
     pub digest: ActionDigest,
     /// The policy that the asking process holds now.
     pub policy: PolicyDigest,
+    /// The engines that judged it now, beside that policy.
+    pub engines: BTreeSet<EngineName>,
     /// Who uses it.
     pub by: Attempt,
     /// The standing, now, of everybody who approved.
     pub standings: BTreeMap<PersonId, Standing>,
-    /// What the policy of now says, when it is not the policy the request was made under.
+    /// What the policy and the engines of now say, when they are not surely what judged the
+    /// request: an engine may look at the time.
     pub changed: Option<Evaluation>,
 }
 
@@ -147,6 +150,7 @@ impl Consumption {
             request,
             digest,
             policy,
+            engines: BTreeSet::new(),
             by,
             standings: BTreeMap::new(),
             changed: None,

@@ -34,8 +34,10 @@
 //! Trusted: who can modify the policy file can let anything run, so it belongs to an operator and
 //! never to the agent's user.
 
+mod compare;
 mod condition;
 pub(crate) mod document;
+mod engine;
 mod evaluate;
 mod load;
 mod merge;
@@ -45,8 +47,11 @@ mod requirement;
 mod scalar;
 #[cfg(test)]
 mod tests;
+mod tighten;
 
+pub use compare::Strictness;
 pub use document::Finding;
+pub use engine::{Answer, EngineError, Judged, Opinion, PolicyEngine, WantedEngine};
 pub use load::PolicyError;
 pub use model::{Policy, RuleSummary};
 pub use requirement::{

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::condition::{Condition, Holds};
+use super::engine::WantedEngine;
 use super::rate::Rate;
 use super::requirement::Requirement;
 use crate::digest::PolicyDigest;
@@ -28,6 +29,7 @@ struct Inner {
     /// The places of the rules by their exact scope or, for a wildcard, by what stands before the
     /// star: that ends with a dot or is empty, so it never equals a scope.
     index: HashMap<String, Vec<usize>>,
+    engines: Vec<WantedEngine>,
     unchecked: Vec<String>,
 }
 
@@ -37,6 +39,7 @@ pub(super) struct Parts {
     pub(super) version: u64,
     pub(super) default: Requirement,
     pub(super) rules: Vec<Rule>,
+    pub(super) engines: Vec<WantedEngine>,
     pub(super) unchecked: Vec<String>,
 }
 
@@ -86,6 +89,7 @@ impl Policy {
             default: parts.default,
             rules: parts.rules,
             index,
+            engines: parts.engines,
             unchecked: parts.unchecked,
         }))
     }
@@ -117,6 +121,13 @@ impl Policy {
     /// Every rule in words, in the order of the file.
     pub fn rules(&self) -> impl Iterator<Item = RuleSummary> {
         self.0.rules.iter().map(Rule::summary)
+    }
+
+    /// The engines that must judge beside it, by exactly these texts: without one of them nothing
+    /// may run.
+    #[must_use]
+    pub fn engines(&self) -> &[WantedEngine] {
+        &self.0.engines
     }
 
     /// The conditions whose types could not be checked, one sentence each: no guarded function

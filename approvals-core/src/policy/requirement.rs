@@ -1,5 +1,6 @@
 //! What a policy answers: allow, deny, or what it takes.
 
+use std::fmt;
 use std::num::{NonZeroU8, NonZeroU32};
 use std::time::Duration;
 
@@ -77,13 +78,43 @@ impl Ceiling {
 pub struct Forbidden {
     /// The rules that say so.
     pub rules: Vec<RuleId>,
+    /// What kept engines from judging, a sentence each; a no by itself.
+    pub problems: Vec<String>,
 }
 
 impl Forbidden {
     /// Forbidden by these rules.
     #[must_use]
     pub fn by(rules: Vec<RuleId>) -> Self {
-        Self { rules }
+        Self {
+            rules,
+            problems: Vec::new(),
+        }
+    }
+
+    /// Forbidden because this kept somebody from judging.
+    #[must_use]
+    pub fn because(problem: impl Into<String>) -> Self {
+        Self {
+            rules: Vec::new(),
+            problems: vec![problem.into()],
+        }
+    }
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rules: Vec<String> = self.rules.iter().map(|rule| format!("`{rule}`")).collect();
+        let by = (!rules.is_empty() || self.problems.is_empty()).then(|| {
+            let rules = rules.join(", ");
+            format!("policy rule {rules} forbids this; no approval can lift it")
+        });
+        let sentences: Vec<&str> = by
+            .iter()
+            .chain(&self.problems)
+            .map(String::as_str)
+            .collect();
+        f.write_str(&sentences.join("; "))
     }
 }
 
@@ -178,6 +209,21 @@ impl Requirement {
     #[must_use]
     pub fn rules(&self) -> &[RuleId] {
         &self.0.rules
+    }
+
+    /// The same people and times, demanded by these rules.
+    pub(super) fn by_rules(&self, rules: Vec<RuleId>) -> Self {
+        let mut parts = self.0.clone();
+        parts.rules = rules;
+        Self(parts)
+    }
+
+    /// The same people, with the shorter of each time.
+    pub(super) fn no_longer_than(&self, other: &Self) -> Self {
+        let mut parts = self.0.clone();
+        parts.decide_within_s = parts.decide_within_s.min(other.0.decide_within_s);
+        parts.use_within_s = parts.use_within_s.min(other.0.use_within_s);
+        Self(parts)
     }
 }
 

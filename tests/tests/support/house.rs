@@ -5,10 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use approvals_core::clock::{Clock, Timestamp};
+use approvals_core::id::EngineName;
 use approvals_core::ledger::{LedgerKey, Origin, VerifierKey};
-use approvals_core::ports::{Delivery, Directory, DirectoryError, Notice, Notifier, NotifyError};
+use approvals_core::policy::Opinion;
+use approvals_core::ports::{
+    Delivery, Directory, DirectoryError, EngineError, Notice, Notifier, NotifyError, PolicyEngine,
+};
 use approvals_core::testing::TokioClock;
-use approvals_core::{ApprovalError, Gate, IdentityKey, PersonId, Policy, Standing};
+use approvals_core::{
+    ApprovalError, Gate, IdentityKey, PersonId, Policy, PolicyDigest, Proposal, Standing,
+};
 use async_trait::async_trait;
 
 use super::disk::Disk;
@@ -23,6 +29,7 @@ pub struct House {
     people: Arc<dyn Directory>,
     clock: Arc<dyn Clock>,
     channels: Vec<Arc<dyn Notifier>>,
+    engines: Vec<Arc<dyn PolicyEngine>>,
     environment: Option<&'static str>,
     full_binding: bool,
     patience: Duration,
@@ -37,6 +44,7 @@ impl House {
             people: Arc::new(Crew::new()),
             clock: Arc::new(TokioClock::default()),
             channels: Vec::new(),
+            engines: Vec::new(),
             environment: None,
             full_binding: false,
             patience: Duration::from_secs(10),
@@ -83,6 +91,12 @@ impl House {
         self
     }
 
+    /// The same house with one more judge beside its policy.
+    pub fn engine(mut self, engine: impl PolicyEngine + 'static) -> Self {
+        self.engines.push(Arc::new(engine));
+        self
+    }
+
     /// The same house in this environment.
     pub fn environment(mut self, name: &'static str) -> Self {
         self.environment = Some(name);
@@ -118,6 +132,9 @@ impl House {
             .store_patience(self.patience);
         for channel in &self.channels {
             builder = builder.notifier(Shared(Arc::clone(channel)));
+        }
+        for engine in &self.engines {
+            builder = builder.policy_engine(Shared(Arc::clone(engine)));
         }
         if let Some(name) = self.environment {
             builder = builder.environment(name);
@@ -186,5 +203,20 @@ impl Notifier for Shared<dyn Notifier> {
 
     async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError> {
         self.0.notify(notice).await
+    }
+}
+
+#[async_trait]
+impl PolicyEngine for Shared<dyn PolicyEngine> {
+    fn name(&self) -> &EngineName {
+        self.0.name()
+    }
+
+    fn digest(&self) -> PolicyDigest {
+        self.0.digest()
+    }
+
+    async fn judge(&self, proposal: &Proposal, at: Timestamp) -> Result<Opinion, EngineError> {
+        self.0.judge(proposal, at).await
     }
 }

@@ -20,6 +20,7 @@ const ORDER: &[&[&str]] = &[
     &["ledger"],
     &["permit"],
     &["ports", "terminal"],
+    &["engines"],
     &["commit"],
     &["memory"],
     &["gate"],

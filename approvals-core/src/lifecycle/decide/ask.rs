@@ -26,28 +26,17 @@ pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
     let first = Event::Created(Box::new(created));
     match &ask.evaluation {
         _ if open => Step::accept(vec![first]),
-        Evaluation::Deny(forbidden) => {
-            let rules: Vec<_> = forbidden
-                .rules
-                .iter()
-                .map(|rule| format!("`{rule}`"))
-                .collect();
-            let message = format!(
-                "policy rule {} forbids this; no approval can lift it",
-                rules.join(", ")
-            );
-            Step::refuse(
-                vec![
-                    first,
-                    Event::Denied(Denied {
-                        by: None,
-                        reason: None,
-                    }),
-                ],
-                Code::PolicyDenied,
-                message,
-            )
-        }
+        Evaluation::Deny(forbidden) => Step::refuse(
+            vec![
+                first,
+                Event::Denied(Denied {
+                    by: None,
+                    reason: None,
+                }),
+            ],
+            Code::PolicyDenied,
+            forbidden.to_string(),
+        ),
         _ => Step::accept(vec![
             first,
             Event::AutoApproved(Approved {

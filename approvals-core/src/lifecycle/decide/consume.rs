@@ -4,6 +4,7 @@ use super::overdue;
 use crate::clock::Timestamp;
 use crate::digest::ActionDigest;
 use crate::error::Code;
+use crate::id::EngineName;
 use crate::lifecycle::command::{Consumption, Step};
 use crate::lifecycle::event::{Attempt, Consumed, Event, PermitRefused, Reviewed};
 use crate::lifecycle::state::{Phase, RequestState};
@@ -64,6 +65,12 @@ fn usable(state: &RequestState, wish: &Consumption) -> Result<(), (Code, String)
             "what is about to run is not what was approved",
         );
     }
+    if let Some(absent) = unheard(state, wish) {
+        let message = format!(
+            "the policy engine `{absent}` judged this request, and this process does not have it; ask again where it is"
+        );
+        return no(Code::PolicyChanged, &message);
+    }
     let votes = current_votes(state, wish);
     if let (false, Some(requirement)) = (automatic, state.requirement())
         && distinct_enough(requirement, &votes).is_none()
@@ -75,8 +82,9 @@ fn usable(state: &RequestState, wish: &Consumption) -> Result<(), (Code, String)
     }
     let stricter = match &wish.changed {
         None | Some(Evaluation::Allow(_)) => return Ok(()),
-        Some(Evaluation::Deny(_)) => {
-            return no(Code::PolicyChanged, "the policy of now forbids this");
+        Some(Evaluation::Deny(forbidden)) => {
+            let message = format!("what was approved may not run any more: {forbidden}");
+            return no(Code::PolicyChanged, &message);
         }
         Some(Evaluation::Require(requirement)) => requirement,
     };
@@ -87,6 +95,12 @@ fn usable(state: &RequestState, wish: &Consumption) -> Result<(), (Code, String)
         );
     }
     Ok(())
+}
+
+/// An engine that judged the request and does not judge its use.
+fn unheard<'s>(state: &'s RequestState, wish: &Consumption) -> Option<&'s EngineName> {
+    let mut asked = state.policy().engines.iter().map(|judged| &judged.name);
+    asked.find(|name| !wish.engines.contains(name))
 }
 
 /// The approvals of people who may still give them, with the groups they are in now.

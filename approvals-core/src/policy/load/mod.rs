@@ -1,6 +1,7 @@
 //! The loader: reads a policy text whole or not at all.
 
 mod auto;
+mod engine;
 mod requirement;
 mod rule;
 mod typing;
@@ -104,10 +105,12 @@ fn read(
     let version = version(file, findings);
     let mut loader = Loader::new(groups, guarded, findings);
     let default = loader.default(file);
+    let engines = loader.engines(file);
     let (rules, unchecked) = loader.rules(file)?;
     Some(Parts {
         version: version?,
         default: default?,
+        engines: engines?,
         rules,
         unchecked,
     })
@@ -120,5 +123,5 @@ fn version(file: Section<'_, '_>, findings: &mut Findings) -> Option<u64> {
     u64::try_from(number).ok()
 }
 
-const KEYS: &[&str] = &["version", "default", "rule"];
+const KEYS: &[&str] = &["version", "default", "engine", "rule"];
 const MAX_BYTES: usize = 1 << 20;

@@ -40,7 +40,7 @@ fn threat_43_a_policy_must_be_whole() {
     );
     check_text(
         &format!("version = 1\n{default}\nallow = true"),
-        "line 3: `allow` is not known here; use `version`, `default`, `rule`",
+        "line 3: `allow` is not known here; use `version`, `default`, `engine`, `rule`",
     );
     check_text(
         "version = 1",

@@ -2,6 +2,7 @@
 
 mod caps;
 mod cases;
+mod engines;
 mod loader;
 mod properties;
 mod typing;

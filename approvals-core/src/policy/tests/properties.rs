@@ -12,7 +12,7 @@ use crate::policy::Quorum;
 use crate::principal::Assurance;
 
 /// One rule, as TOML; the id is added with its place.
-fn rule() -> impl Strategy<Value = String> {
+pub(super) fn rule() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => (scopes(), conditions(), requirements()).prop_map(rule_text),
         1 => (scopes(), conditions(), Just("effect = \"deny\"".to_owned())).prop_map(rule_text),
@@ -82,7 +82,7 @@ fn entries(test: BoxedStrategy<&'static str>) -> impl Strategy<Value = String> {
         })
 }
 
-fn policy_of(rules: &[String]) -> Policy {
+pub(super) fn policy_of(rules: &[String]) -> Policy {
     let rule = |(place, rule): (usize, &String)| format!("[[rule]]\nid = \"r{place}\"\n{rule}\n");
     let rules: String = rules.iter().enumerate().map(rule).collect();
     let text =
@@ -120,7 +120,7 @@ fn ask(scope: &str, a: Option<Value>, b: Option<Value>) -> Proposal {
     proposal(scope, "prod", params)
 }
 
-fn asked() -> impl Strategy<Value = Proposal> {
+pub(super) fn asked() -> impl Strategy<Value = Proposal> {
     let value = || proptest::option::weighted(0.9, values());
     (exact(), value(), value()).prop_map(|(scope, a, b)| ask(scope, a, b))
 }
@@ -152,7 +152,7 @@ fn at_least_as_strict(after: &Evaluation, before: &Evaluation) -> bool {
     }
 }
 
-fn any_requirement() -> impl Strategy<Value = Requirement> {
+pub(super) fn any_requirement() -> impl Strategy<Value = Requirement> {
     let quorum = (0..4_usize, 1..=255_u8, 0..3_usize);
     (
         vec(quorum, 1..5),
