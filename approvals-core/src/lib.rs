@@ -82,7 +82,7 @@ pub use approvals_macros::requires_approval;
 pub use action::{GuardedFn, inventory, inventory_json};
 pub use card::Card;
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use commit::{Journal, verify};
+pub use commit::{Journal, StoredNodes, receipt, verify};
 pub use digest::{ActionDigest, PolicyDigest};
 pub use directory::People;
 pub use error::{ApprovalError, Code};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::id::{BootId, RequestId};
-use crate::ledger::StoredRecord;
+use crate::ledger::{Hash, StoredRecord};
 use crate::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use crate::request::IdempotencyKey;
 use crate::sealed::Disclosure;
@@ -17,6 +17,7 @@ use crate::sealed::Disclosure;
 #[derive(Debug, Default)]
 pub struct ForgetfulStore {
     records: Vec<StoredRecord>,
+    subtrees: BTreeMap<(u8, u64), Hash>,
     of_request: HashMap<RequestId, Vec<usize>>,
     of_log: Vec<usize>,
     rows: HashMap<RequestId, RequestRow>,
@@ -93,6 +94,17 @@ impl Reader for ForgetfulStore {
             .take(limit)
             .cloned()
             .collect())
+    }
+
+    fn leaves(&mut self, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError> {
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let records = self.records.iter().skip(from).take(limit);
+        Ok(records.map(|stored| stored.leaf).collect())
+    }
+
+    fn subtrees(&mut self, level: u8, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError> {
+        let rows = self.subtrees.range((level, from)..=(level, u64::MAX));
+        Ok(rows.map(|(_, hash)| *hash).take(limit).collect())
     }
 
     fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError> {
@@ -191,6 +203,9 @@ impl Store for ForgetfulStore {
                 None => self.of_log.push(place),
             }
             self.records.push(stored.clone());
+        }
+        for (level, index, hash) in &batch.subtrees {
+            self.subtrees.insert((*level, *index), *hash);
         }
         for row in &batch.requests {
             self.keep_row(row);

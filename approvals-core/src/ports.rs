@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
 use crate::id::{AgentId, BootId, RequestId};
-use crate::ledger::{Frontier, StoredRecord};
+use crate::ledger::{Frontier, Hash, StoredRecord};
 use crate::request::{IdempotencyKey, Status};
 use crate::scope::Scope;
 use crate::sealed::Disclosure;
@@ -85,6 +85,8 @@ impl RequestRow {
 pub struct Batch {
     /// New records, in order, with the request they belong to.
     pub records: Vec<(StoredRecord, Option<RequestId>)>,
+    /// New roots of complete subtrees over 256, 65,536, .. records, as (level, index, hash).
+    pub subtrees: Vec<(u8, u64, Hash)>,
     /// The new state of every request that changed.
     pub requests: Vec<RequestRow>,
     /// What opens commitments in the records.
@@ -203,6 +205,21 @@ pub trait Reader: Send {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     fn records(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// At most `limit` leaf hashes from record `from` on, in order, without gaps: what
+    /// [`Reader::records`] gives, without the bytes.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn leaves(&mut self, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError>;
+
+    /// At most `limit` roots of the complete subtrees of a level, from index `from` on, in order,
+    /// without gaps: what [`Batch::subtrees`] brought. With them a proof reads few rows, however
+    /// long the log is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn subtrees(&mut self, level: u8, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError>;
 
     /// The records of one request, in order; empty when there is no such request.
     ///

@@ -5,7 +5,9 @@
 
 mod engine;
 mod fold;
+mod nodes;
 mod open;
+mod receipt;
 mod stage;
 mod steps;
 mod thread;
@@ -24,12 +26,14 @@ use crate::clock::Clock;
 use crate::digest::PolicyDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
-use crate::ledger::{AuditRecord, Origin, Report, Verifier, VerifierKey};
+use crate::ledger::{AuditRecord, Origin, Receipt, Report, Verifier, VerifierKey};
 use crate::lifecycle::{Command, Refusal, RequestState};
 use crate::ports::{Due, Reader, Signer, Store, StoreError};
 use crate::sealed::Disclosure;
 
 use engine::Engine;
+pub use nodes::StoredNodes;
+pub use receipt::receipt;
 use thread::{Committer, ReaderThread};
 pub use verify::verify;
 use wait::Waits;
@@ -96,6 +100,8 @@ impl Work {
 pub(crate) struct Answer {
     pub(crate) state: Option<Arc<RequestState>>,
     pub(crate) seq: u64,
+    /// The record of the vote, when the step counted one.
+    pub(crate) vote: Option<u64>,
     pub(crate) attached: bool,
     pub(crate) refusal: Option<Refusal>,
 }
@@ -170,6 +176,12 @@ impl Journal {
     #[must_use]
     pub fn log(&self) -> &Origin {
         &self.0.log
+    }
+
+    /// The key that verifies the log: what a receipt is checked with.
+    #[must_use]
+    pub fn vkey(&self) -> &VerifierKey {
+        &self.0.key
     }
 
     /// Names this start of this process in the records it writes.
@@ -265,6 +277,29 @@ impl Journal {
         match &self.0.lane {
             Lane::Inline(engine) => hold(engine).sign_now(),
             Lane::Threads { .. } => Ok(self.read(|reader| reader.head()).await?.note),
+        }
+    }
+
+    /// The receipt of one record, by its number in the log, under the signed head.
+    ///
+    /// [`Gate::receipt`](crate::Gate::receipt) gives those of a request.
+    ///
+    /// # Errors
+    /// - `NotFound` when the log has no such record;
+    /// - `AuditTampered` when the store does not prove it, `AuditUnavailable` when the key cannot
+    ///   sign, `StoreUnavailable` when the store cannot be read.
+    pub async fn receipt(&self, seq: u64) -> Result<Receipt, ApprovalError> {
+        let key = self.0.key.clone();
+        match &self.0.lane {
+            Lane::Inline(engine) => {
+                let mut engine = hold(engine);
+                let note = engine.sign_now()?;
+                receipt::under(engine.reader(), &key, seq, note.as_deref())
+            }
+            Lane::Threads { .. } => {
+                self.read(move |reader| Ok(receipt(reader, &key, seq)))
+                    .await?
+            }
         }
     }
 

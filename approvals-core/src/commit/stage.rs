@@ -9,6 +9,7 @@ use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RecordId, RequestId};
 use crate::ledger::{
     AuditRecord, Entry, Frontier, LogEvent, Origin, Previous, StoredRecord, Writer, leaf_hash,
+    tiles::grow,
 };
 use crate::lifecycle::{Event, Phase, RequestState};
 use crate::ports::{Batch, Head, RequestRow};
@@ -156,7 +157,7 @@ impl Stage {
     }
 
     fn push(&mut self, stored: StoredRecord, request: Option<RequestId>, at: Timestamp) {
-        self.frontier.push(stored.leaf);
+        grow(&mut self.frontier, stored.leaf, &mut self.batch.subtrees);
         self.written += 1;
         self.last_at = Some(at);
         self.batch.records.push((stored, request));

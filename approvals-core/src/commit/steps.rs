@@ -10,7 +10,7 @@ use crate::clock::{TOLERANCE, Timestamp};
 use crate::error::{ApprovalError, Code};
 use crate::id::RequestId;
 use crate::ledger::{LogEvent, MAX_RECORD, Previous};
-use crate::lifecycle::{Ask, Command, Finished, decide};
+use crate::lifecycle::{Ask, Command, Event, Finished, decide};
 use crate::policy::Evaluation;
 use crate::request::Outcome;
 
@@ -92,9 +92,15 @@ impl Engine {
             Some(known)
         };
         let seq = known.as_ref().map_or(0, |known| known.last.seq);
+        // The records of one step stand one after another.
+        let vote = (0..)
+            .zip(step.events.iter().rev())
+            .find(|(_, event)| matches!(event, Event::Reviewed(_)))
+            .map(|(behind, _)| seq - behind);
         Ok(Answer {
             state: known.map(|known| known.state),
             seq,
+            vote,
             attached: false,
             refusal: step.refusal,
         })
@@ -121,6 +127,7 @@ impl Engine {
             return Ok(Answer {
                 seq: known.last.seq,
                 state: Some(known.state),
+                vote: None,
                 attached: true,
                 refusal: None,
             });
@@ -275,6 +282,7 @@ fn empty() -> Answer {
     Answer {
         state: None,
         seq: 0,
+        vote: None,
         attached: false,
         refusal: None,
     }

@@ -150,6 +150,7 @@ impl Asking {
         } = asked;
         let request = hold.request();
         tracing::Span::current().record("approval.request", tracing::field::display(request));
+        self.inner.note_for_receipt(request);
         if let Some(refusal) = answer.refusal {
             hold.release();
             tracing::info!(code = %refusal.code, "refused by policy");
@@ -230,6 +231,7 @@ impl Asking {
         let answer = Answer {
             state,
             seq,
+            vote: None,
             attached: true,
             refusal: None,
         };

@@ -8,6 +8,7 @@ mod consume;
 mod desk;
 mod hold;
 mod notices;
+mod receipts;
 mod review;
 mod wait;
 

@@ -16,6 +16,9 @@ pub struct Tally {
     pub status: Status,
     /// Who has approved so far.
     pub progress: Vec<Progress>,
+    /// The number of the record that holds the vote. [`Gate::receipt_of`] proves it: what somebody
+    /// who decided keeps, so that their decision cannot be lost or changed unseen.
+    pub record: u64,
 }
 
 impl Gate {
@@ -60,6 +63,7 @@ impl Gate {
         Ok(Tally {
             status: state.status(),
             progress: state.progress(),
+            record: answer.vote.unwrap_or(answer.seq),
         })
     }
 }

@@ -20,7 +20,7 @@
 //! # use std::time::Duration;
 //! # use approvals_core::clock::Timestamp;
 //! # use approvals_core::id::{BootId, RequestId};
-//! # use approvals_core::ledger::StoredRecord;
+//! # use approvals_core::ledger::{Hash, StoredRecord};
 //! # use approvals_core::ports::*;
 //! # use approvals_core::request::IdempotencyKey;
 //! # use approvals_core::sealed::Disclosure;
@@ -31,6 +31,8 @@
 //! # impl Reader for Careless {
 //! #     fn head(&mut self) -> Result<Head, StoreError> { self.0.head() }
 //! #     fn records(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> { self.0.records(from, limit) }
+//! #     fn leaves(&mut self, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError> { self.0.leaves(from, limit) }
+//! #     fn subtrees(&mut self, level: u8, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError> { self.0.subtrees(level, from, limit) }
 //! #     fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError> { self.0.records_of(request) }
 //! #     fn log_records(&mut self, before: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> { self.0.log_records(before, limit) }
 //! #     fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError> { self.0.disclosures(request) }

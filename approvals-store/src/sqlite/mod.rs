@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
 use approvals_core::id::{BootId, RequestId};
-use approvals_core::ledger::StoredRecord;
+use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
 use approvals_core::sealed::Disclosure;
@@ -176,6 +176,14 @@ impl Reader for SqliteStore {
 
     fn records(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {
         self.read(|db| db.records(from, limit))
+    }
+
+    fn leaves(&mut self, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError> {
+        self.read(|db| db.leaves(from, limit))
+    }
+
+    fn subtrees(&mut self, level: u8, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError> {
+        self.read(|db| db.subtrees(level, from, limit))
     }
 
     fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError> {

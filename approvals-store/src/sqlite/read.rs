@@ -49,6 +49,20 @@ pub(super) fn records(
     list(connection, RECORDS, (whole(from), whole(limit)), stored)
 }
 
+pub(super) fn leaves(connection: &Connection, from: u64, limit: usize) -> Result<Vec<Hash>> {
+    list(connection, LEAVES, (whole(from), whole(limit)), hash)
+}
+
+pub(super) fn subtrees(
+    connection: &Connection,
+    level: u8,
+    from: u64,
+    limit: usize,
+) -> Result<Vec<Hash>> {
+    let params = (level, whole(from), whole(limit));
+    list(connection, SUBTREES, params, hash)
+}
+
 pub(super) fn records_of(connection: &Connection, request: RequestId) -> Result<Vec<StoredRecord>> {
     list(connection, RECORDS_OF, [request.as_bytes()], stored)
 }
@@ -154,6 +168,10 @@ pub(super) fn whole(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
+fn hash(row: &Row<'_>) -> Result<Hash> {
+    row.get(0).map(Hash::from_bytes)
+}
+
 fn stored(row: &Row<'_>) -> Result<StoredRecord> {
     let leaf = Hash::from_bytes(row.get(1)?);
     Ok(StoredRecord::new(number(row, 0)?, leaf, row.get(2)?))
@@ -193,6 +211,10 @@ fn odd(column: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>
 }
 
 const RECORDS: &str = "SELECT seq, leaf, bytes FROM records WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
+
+const LEAVES: &str = "SELECT leaf FROM records WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
+
+const SUBTREES: &str = "SELECT hash FROM subtrees WHERE level = ?1 AND n >= ?2 ORDER BY n LIMIT ?3";
 
 const RECORDS_OF: &str = "SELECT seq, leaf, bytes FROM records \
     WHERE request = (SELECT n FROM ids WHERE id = ?1) ORDER BY seq";
@@ -237,6 +259,8 @@ mod tests {
             .unwrap();
         for sql in [
             RECORDS,
+            LEAVES,
+            SUBTREES,
             RECORDS_OF,
             LOG_RECORDS,
             DISCLOSURES,

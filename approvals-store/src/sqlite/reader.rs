@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use approvals_core::clock::Timestamp;
 use approvals_core::id::{BootId, RequestId};
-use approvals_core::ledger::StoredRecord;
+use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Filter, Head, Reader, RequestRow, StoreError};
 use approvals_core::sealed::Disclosure;
 use rusqlite::{Connection, Result};
@@ -92,6 +92,19 @@ impl Reader for SqliteReader {
         limit: usize,
     ) -> std::result::Result<Vec<StoredRecord>, StoreError> {
         self.ask(|connection| read::records(connection, from, limit))
+    }
+
+    fn leaves(&mut self, from: u64, limit: usize) -> std::result::Result<Vec<Hash>, StoreError> {
+        self.ask(|connection| read::leaves(connection, from, limit))
+    }
+
+    fn subtrees(
+        &mut self,
+        level: u8,
+        from: u64,
+        limit: usize,
+    ) -> std::result::Result<Vec<Hash>, StoreError> {
+        self.ask(|connection| read::subtrees(connection, level, from, limit))
     }
 
     fn records_of(

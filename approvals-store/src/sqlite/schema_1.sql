@@ -30,6 +30,15 @@ CREATE TABLE head (
 
 -- Everything below follows from the records, or is thrown away when it has been used.
 
+-- Roots of complete subtrees: level 8 covers 256 records, level 16 covers 65,536, and so on. With
+-- them a proof reads few rows, however long the log is.
+CREATE TABLE subtrees (
+    level INTEGER NOT NULL,
+    n     INTEGER NOT NULL,
+    hash  BLOB NOT NULL,
+    PRIMARY KEY (level, n)
+) STRICT, WITHOUT ROWID;
+
 -- Requests have random ids; inside they have numbers, in the order of asking. What happens at the
 -- same time then lies in the same pages, and a commit writes few of them however long the log is.
 CREATE TABLE ids (

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
 use approvals_core::id::{BootId, RequestId};
-use approvals_core::ledger::StoredRecord;
+use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Batch, Due, Head, RequestRow};
 use approvals_core::request::IdempotencyKey;
 use approvals_core::sealed::Disclosure;
@@ -27,6 +27,7 @@ const DOUBLINGS: u32 = 8;
 pub(super) fn batch(connection: &Connection, batch: &Batch) -> Result<()> {
     let numbers = &mut Numbers::new(connection);
     records(connection, numbers, &batch.records)?;
+    subtrees(connection, &batch.subtrees)?;
     requests(connection, numbers, &batch.requests)?;
     disclosures(connection, numbers, &batch.disclosures)?;
     counters(connection, &batch.counted)?;
@@ -82,6 +83,15 @@ fn records(
         let request = request.map(|request| numbers.of(request)).transpose()?;
         let seq = whole(stored.seq);
         statement.execute((seq, stored.leaf.as_bytes(), request, &stored.bytes))?;
+    }
+    Ok(())
+}
+
+fn subtrees(connection: &Connection, subtrees: &[(u8, u64, Hash)]) -> Result<()> {
+    for (level, index, hash) in subtrees {
+        let sql = "INSERT INTO subtrees (level, n, hash) VALUES (?1, ?2, ?3)";
+        let row = (level, whole(*index), hash.as_bytes());
+        connection.prepare_cached(sql)?.execute(row)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
 use approvals_core::id::BootId;
-use approvals_core::ledger::StoredRecord;
+use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
 use approvals_core::sealed::Disclosure;
@@ -18,6 +18,8 @@ use super::scene::Scene;
 pub const STEPS: &[&str] = &[
     "head",
     "records",
+    "leaves",
+    "subtrees",
     "records_of",
     "log_records",
     "disclosures",
@@ -133,6 +135,8 @@ impl<R: Reader + ?Sized> Reader for Faulty<R> {
     reads! {
         head() -> Head;
         records(from: u64, limit: usize) -> Vec<StoredRecord>;
+        leaves(from: u64, limit: usize) -> Vec<Hash>;
+        subtrees(level: u8, from: u64, limit: usize) -> Vec<Hash>;
         records_of(request: RequestId) -> Vec<StoredRecord>;
         log_records(before: u64, limit: usize) -> Vec<StoredRecord>;
         disclosures(request: RequestId) -> Vec<Disclosure>;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use approvals_core::RequestId;
 use approvals_core::clock::Timestamp;
 use approvals_core::id::BootId;
-use approvals_core::ledger::StoredRecord;
+use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::memory::ForgetfulStore;
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
@@ -23,6 +23,8 @@ use super::trap::Trap;
 pub const STEPS: &[&str] = &[
     "head",
     "records",
+    "leaves",
+    "subtrees",
     "records_of",
     "disclosures",
     "requests",
@@ -156,6 +158,8 @@ impl Reader for Disk {
         overdue(now: Timestamp, limit: usize) -> Vec<RequestId>;
         running() -> Vec<(RequestId, BootId)>;
         touched(from: u64) -> (Vec<(RequestId, u64)>, u64);
+        leaves(from: u64, limit: usize) -> Vec<Hash>;
+        subtrees(level: u8, from: u64, limit: usize) -> Vec<Hash>;
         records_of(request: RequestId) -> Vec<StoredRecord>;
         log_records(before: u64, limit: usize) -> Vec<StoredRecord>;
     }

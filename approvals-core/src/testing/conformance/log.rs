@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display};
 use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
 use crate::id::{BootId, RequestId};
-use crate::ledger::{StoredRecord, leaf_hash};
+use crate::ledger::{StoredRecord, leaf_hash, tiles::grow};
 use crate::ports::{Batch, Head, RequestRow, Store, StoreError};
 use crate::request::Status;
 
@@ -38,7 +38,7 @@ impl<S: Store> Log<S> {
         };
         for (bytes, request) in records {
             let (seq, leaf) = (batch.head.frontier.size(), leaf_hash(bytes));
-            batch.head.frontier.push(leaf);
+            grow(&mut batch.head.frontier, leaf, &mut batch.subtrees);
             batch
                 .records
                 .push((StoredRecord::new(seq, leaf, bytes.to_vec()), *request));

@@ -1,12 +1,28 @@
 //! Promises about records, the head, and looking.
 
+use std::collections::BTreeMap;
+
 use crate::clock::Timestamp;
-use crate::ledger::{StoredRecord, leaf_hash};
+use crate::ledger::{Hash, StoredRecord, leaf_hash};
 use crate::ports::{Filter, Reader, Store};
 use crate::request::IdempotencyKey;
 
 use super::Promise;
 use super::log::{Log, all_of, at, boot, plain, request};
+
+/// Where a reading begins, and how much of it is wanted.
+const RANGES: [(u64, usize); 10] = [
+    (0, 1_000),
+    (0, 1),
+    (0, 0),
+    (3, 50),
+    (103, 2),
+    (303, 5),
+    (304, 5),
+    (9_999, 5),
+    (0, usize::MAX),
+    (u64::MAX, 1),
+];
 
 pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
     vec![
@@ -23,6 +39,11 @@ pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
         (
             "records come in order and without gaps",
             records_come_in_order,
+        ),
+        ("leaf hashes come without the bytes", leaves_come_alone),
+        (
+            "the roots of subtrees come back exactly",
+            subtrees_come_back_exactly,
         ),
         ("records are only added", records_are_only_added),
         (
@@ -57,6 +78,8 @@ fn a_new_store_is_empty<S: Store>(mut log: Log<S>) {
         |store| store.records(0, 10).map(|found| found.len()),
         &0,
     );
+    log.expect("`leaves`", |store| store.leaves(0, 10), &Vec::new());
+    log.expect("`subtrees`", |store| store.subtrees(8, 0, 10), &Vec::new());
     log.expect(
         "`records_of`",
         |store| store.records_of(request(1)).map(|found| found.len()),
@@ -208,18 +231,7 @@ fn records_come_in_order<S: Store>(mut log: Log<S>) {
         log.commit(&batch);
         written.extend(batch.records.into_iter().map(|(stored, _)| stored));
     }
-    for (from, limit) in [
-        (0, 1_000),
-        (0, 1),
-        (0, 0),
-        (3, 50),
-        (103, 2),
-        (303, 5),
-        (304, 5),
-        (9_999, 5),
-        (0, usize::MAX),
-        (u64::MAX, 1),
-    ] {
+    for (from, limit) in RANGES {
         let skip = usize::try_from(from).unwrap_or(usize::MAX);
         let want: Vec<StoredRecord> = written.iter().skip(skip).take(limit).cloned().collect();
         let what = format!("`records({from}, {limit})`");
@@ -228,6 +240,50 @@ fn records_come_in_order<S: Store>(mut log: Log<S>) {
             |store| store.records(from, limit).map(|found| plain(&found)),
             &plain(&want),
         );
+    }
+}
+
+fn leaves_come_alone<S: Store>(mut log: Log<S>) {
+    let mut leaves = Vec::new();
+    for width in [1, 300, 2] {
+        let bytes: Vec<[u8; 8]> = (log.size()..).take(width).map(u64::to_be_bytes).collect();
+        let records: Vec<_> = bytes.iter().map(|bytes| (bytes.as_slice(), None)).collect();
+        let batch = log.batch(&records);
+        log.commit(&batch);
+        leaves.extend(batch.records.iter().map(|(stored, _)| stored.leaf));
+    }
+    for (from, limit) in RANGES {
+        let skip = usize::try_from(from).unwrap_or(usize::MAX);
+        let want: Vec<Hash> = leaves.iter().skip(skip).take(limit).copied().collect();
+        let what = format!("`leaves({from}, {limit})`");
+        log.expect(&what, |store| store.leaves(from, limit), &want);
+    }
+}
+
+fn subtrees_come_back_exactly<S: Store>(mut log: Log<S>) {
+    let mut written: BTreeMap<u8, Vec<Hash>> = BTreeMap::new();
+    for round in 0..6_u64 {
+        let bytes: Vec<[u8; 8]> = (log.size()..).take(200).map(u64::to_be_bytes).collect();
+        let records: Vec<_> = bytes.iter().map(|bytes| (bytes.as_slice(), None)).collect();
+        let mut batch = log.batch(&records);
+        // A tree of this size has no such subtrees; a store keeps what it is given.
+        for level in [16, 24, 56] {
+            let hash = leaf_hash(&[level, round.to_be_bytes()[7]]);
+            batch.subtrees.push((level, round, hash));
+        }
+        log.commit(&batch);
+        for (level, _, hash) in &batch.subtrees {
+            written.entry(*level).or_default().push(*hash);
+        }
+    }
+    for level in [0, 8, 16, 24, 32, 56] {
+        let all = written.remove(&level).unwrap_or_default();
+        for (from, limit) in RANGES.into_iter().chain([(1, 2), (3, 1)]) {
+            let skip = usize::try_from(from).unwrap_or(usize::MAX);
+            let want: Vec<Hash> = all.iter().skip(skip).take(limit).copied().collect();
+            let what = format!("`subtrees({level}, {from}, {limit})`");
+            log.expect(&what, |store| store.subtrees(level, from, limit), &want);
+        }
     }
 }
 

@@ -1,0 +1,56 @@
+//! Receipts of what is stored.
+
+use super::nodes::StoredNodes;
+use super::store_error;
+use crate::error::{ApprovalError, Code};
+use crate::ledger::{NoteError, Receipt, ReceiptError, SignedCheckpoint, VerifierKey};
+use crate::ports::Reader;
+
+/// The receipt of one stored record, under the newest signed head; checked before it is given.
+///
+/// Reads O(log n) of the store, and needs no right to write and no private key.
+///
+/// # Errors
+/// - `NotFound` when the log has no such record;
+/// - `AuditTampered` when the store does not prove it: the record, the hashes beside the records,
+///   or the head were changed;
+/// - `StoreUnavailable` when the store cannot be read.
+pub fn receipt(
+    reader: &mut dyn Reader,
+    key: &VerifierKey,
+    seq: u64,
+) -> Result<Receipt, ApprovalError> {
+    let note = reader.head().map_err(store_error)?.note;
+    under(reader, key, seq, note.as_deref())
+}
+
+/// The receipt of one stored record, under this head of the store.
+pub(super) fn under(
+    reader: &mut dyn Reader,
+    key: &VerifierKey,
+    seq: u64,
+    note: Option<&str>,
+) -> Result<Receipt, ApprovalError> {
+    let stored = reader.records(seq, 1).map_err(store_error)?;
+    // A store that lacks the record may give the next one in its place.
+    let stored = stored.first().filter(|stored| stored.seq == seq);
+    let Some(stored) = stored else {
+        let message = format!(
+            "the log has no record number {seq}; `approvals show` has the numbers of a request's records"
+        );
+        return Err(ApprovalError::new(Code::NotFound, message));
+    };
+    let head = note.map_or(Err(NoteError::Unsigned), SignedCheckpoint::parse);
+    let head = head.map_err(|error| unproven(seq, &error.into()))?;
+    let mut nodes = StoredNodes::new(reader);
+    let proven = Receipt::prove(stored, head, key, &nodes);
+    nodes.finish().map_err(store_error)?;
+    proven.map_err(|error| unproven(seq, &error))
+}
+
+fn unproven(seq: u64, error: &ReceiptError) -> ApprovalError {
+    let message = format!(
+        "the store does not prove that record {seq} is in the log ({error}); run `approvals verify`"
+    );
+    ApprovalError::new(Code::AuditTampered, message)
+}
