@@ -105,7 +105,7 @@ async fn evidence(gate: &Gate, home: &Home) -> Result<(), Failure> {
     println!(
         "\nthe ledger is {verdict}: {} records, {} requests, {} in doubt",
         report.records,
-        report.requests,
+        report.requests.asked,
         report.in_doubt.len()
     );
     println!("  evidence   {}", home.paths().database().display());

@@ -113,7 +113,13 @@ async fn refuses(what: &str, home: &Home, want: &[Finding<'_>], at_the_end: bool
     let before = files(home);
     let report = report(home);
     assert!(!report.passed(), "{what}");
-    let failed = [report.integrity, report.completeness, report.lifecycle].contains(&Verdict::Fail);
+    let failed = [
+        report.integrity,
+        report.completeness,
+        report.authority,
+        report.keys,
+    ]
+    .contains(&Verdict::Fail);
     assert!(failed, "{what}: {report:?}");
     for (seq, words) in want {
         let found = report

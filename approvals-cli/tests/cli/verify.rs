@@ -56,7 +56,7 @@ async fn an_honest_log_passes() {
     for part in [
         "integrity      pass",
         "completeness   pass",
-        "lifecycle      pass",
+        "authority      pass",
         "test.example/log",
         "about 3 requests",
         "cannot show",

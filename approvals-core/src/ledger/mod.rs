@@ -28,4 +28,6 @@ pub use tree::{
     Frontier, Hash, Nodes, ProofError, consistency_proof, empty_root, inclusion_proof, leaf_hash,
     node_hash, verify_consistency, verify_inclusion,
 };
-pub use verify::{Finding, Report, Rule, Verdict, Verifier};
+pub use verify::{
+    Anchored, Finding, Range, Report, Requests, Rule, Section, Signer, Verdict, Verifier,
+};

@@ -1,0 +1,79 @@
+//! A report for people: one line for each thing there is to say.
+
+use approvals_core::Untrusted;
+use approvals_core::ledger::{Report, Verdict};
+use approvals_core::text::minute;
+
+type Line = (&'static str, String);
+
+pub(super) fn text(report: &Report, key_from_outside: bool, cannot: &str) -> String {
+    let mut lines = checks(report);
+    lines.extend(reach(report));
+    lines.extend(details(report));
+    if !key_from_outside {
+        let advice = "from the state directory; pass your own copy with --vkey to prove more";
+        lines.push(("key", advice.to_owned()));
+    }
+    lines.push(("cannot show", cannot.to_owned()));
+    let result = match report.passed() {
+        true => "PASS",
+        false => "FAIL (AuditTampered)",
+    };
+    lines.push(("result", result.to_owned()));
+    lines
+        .iter()
+        .map(|(name, value)| format!("{name:<14} {}\n", Untrusted::new(value)))
+        .collect()
+}
+
+fn checks(report: &Report) -> Vec<Line> {
+    let verdict = |verdict| match verdict {
+        Verdict::Pass => "pass".to_owned(),
+        Verdict::Fail => "FAIL".to_owned(),
+    };
+    let (records, asked) = (report.records, report.requests.asked);
+    vec![
+        ("log", report.log.clone()),
+        ("records", format!("{records} about {asked} requests")),
+        ("head", format!("{records}:{}", report.root)),
+        ("integrity", verdict(report.integrity)),
+        ("completeness", verdict(report.completeness)),
+        ("authority", verdict(report.authority)),
+        ("keys", verdict(report.keys)),
+        ("disclosures", verdict(report.disclosures)),
+    ]
+}
+
+/// How far heads known outside reach.
+fn reach(report: &Report) -> Vec<Line> {
+    let mut lines = Vec::new();
+    if let Some(anchored) = &report.anchored {
+        let (size, at) = (anchored.size, minute(anchored.at));
+        let message = format!("to size {size}, of {at} UTC: a head kept outside covers these");
+        lines.push(("anchored", message));
+    }
+    if let Some(range) = report.unanchored {
+        let message = format!(
+            "records {} to {}: these rest on the log's own key",
+            range.from, range.to
+        );
+        lines.push(("unanchored", message));
+    }
+    lines
+}
+
+fn details(report: &Report) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for request in &report.in_doubt {
+        let message = format!("{request} may have run; no outcome is on record");
+        lines.push(("in doubt", message));
+    }
+    for (kind, count) in &report.unknown_kinds {
+        lines.push(("unknown kind", format!("{kind} ({count} records)")));
+    }
+    lines.extend(report.findings.iter().map(|f| ("found", f.to_string())));
+    if report.more_findings > 0 {
+        lines.push(("found", format!("{} more", report.more_findings)));
+    }
+    lines
+}

@@ -1,0 +1,126 @@
+//! The verifier's answer.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::findings::Finding;
+use crate::clock::Timestamp;
+use crate::id::RequestId;
+
+/// Whether one kind of check passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "a check passes or it does not")]
+pub enum Verdict {
+    /// Every check of this kind ran and passed.
+    Pass,
+    /// At least one did not.
+    Fail,
+}
+
+/// What the verifier says of a whole log: a verdict for each kind of question, and what it found.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The log.
+    pub log: String,
+    /// How many records were read.
+    pub records: u64,
+    /// The root over them.
+    pub root: String,
+    /// The bytes are the ones that were signed.
+    pub integrity: Verdict,
+    /// Nothing is missing.
+    pub completeness: Verdict,
+    /// Everything that ran was allowed to run, by people who may allow it.
+    pub authority: Verdict,
+    /// The right keys signed.
+    pub keys: Verdict,
+    /// The values behind commitments are the ones that were bound.
+    pub disclosures: Verdict,
+    /// The records that a head known outside covers: even the log's owner cannot change these
+    /// unnoticed.
+    pub anchored: Option<Anchored>,
+    /// The records behind them: these rest on the log's own key alone.
+    pub unanchored: Option<Range>,
+    /// Which key signed which records.
+    pub signers: Vec<Signer>,
+    /// How many requests there are, and how they stand.
+    pub requests: Requests,
+    /// Runs that may have happened and have no outcome on record.
+    pub in_doubt: Vec<RequestId>,
+    /// Kinds of records that this version does not know, and how many.
+    pub unknown_kinds: BTreeMap<String, u64>,
+    /// What is wrong, up to a hundred and the first of each rule.
+    pub findings: Vec<Finding>,
+    /// How many more there are.
+    pub more_findings: u64,
+}
+
+/// How far heads that are known outside reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Anchored {
+    /// So many records from the first one on.
+    pub size: u64,
+    /// When the last of them was written.
+    pub at: Timestamp,
+}
+
+/// Records, from the first number to the last one, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Range {
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
+}
+
+/// A key, and the records that heads signed with it cover first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Signer {
+    /// The key, in C2SP text form.
+    pub vkey: String,
+    /// The records.
+    pub records: Range,
+}
+
+/// Requests, by how they stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Requests {
+    /// All of them.
+    pub asked: u64,
+    /// Undecided, or approved and unused.
+    pub open: u64,
+    /// A rule let them through, with no person.
+    pub auto_approved: u64,
+    /// People approved them.
+    pub approved: u64,
+    /// A person or a rule said no.
+    pub denied: u64,
+    /// Out of time, before a decision or before use.
+    pub expired: u64,
+    /// Withdrawn.
+    pub cancelled: u64,
+    /// Their approval was used up, and the body could run.
+    pub used: u64,
+}
+
+impl Report {
+    /// Whether every check ran and passed.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        let verdicts = [
+            self.integrity,
+            self.completeness,
+            self.authority,
+            self.keys,
+            self.disclosures,
+        ];
+        verdicts.iter().all(|verdict| *verdict == Verdict::Pass) && self.findings.is_empty()
+    }
+}

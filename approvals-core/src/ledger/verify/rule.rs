@@ -1,0 +1,135 @@
+//! What is checked: every rule by its stable name, in sections.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// What kind of question a rule answers; each has a verdict of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Section {
+    /// Whether the bytes are the ones that were signed.
+    Integrity,
+    /// Whether something is missing, stands twice, or stands in the wrong order.
+    Completeness,
+    /// Whether everything that ran was allowed to run, by people who may allow it.
+    Authority,
+    /// Whether the right keys signed.
+    Keys,
+    /// Whether the values behind commitments are the ones that were bound.
+    Disclosures,
+}
+
+macro_rules! rules {
+    ($($section:ident { $($(#[doc = $doc:literal])* $name:ident = $text:literal,)* })*) => {
+        /// Which check found something; its name never changes its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Rule {
+            $($($(#[doc = $doc])* $name,)*)*
+        }
+
+        impl Rule {
+            /// Every rule, section by section.
+            pub const ALL: &[Self] = &[$($(Self::$name,)*)*];
+
+            /// The stable name, such as `authority.quorum`.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $($(Self::$name => $text,)*)*
+                }
+            }
+
+            /// The section it belongs to.
+            #[must_use]
+            pub fn section(self) -> Section {
+                match self {
+                    $($(Self::$name)|* => Section::$section,)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    Integrity {
+        /// The bytes are not a record of this log.
+        Format = "integrity.format",
+        /// The bytes are not the ones that were hashed when the record was written.
+        Leaf = "integrity.leaf",
+        /// A record does not point to the record of the same request in front of it.
+        Previous = "integrity.previous",
+        /// The records do not hash to the root that was signed.
+        Root = "integrity.root",
+        /// There is no signed head, or records that it does not cover.
+        Unsigned = "integrity.unsigned",
+        /// The signed head is no note, or is not signed with the log's key.
+        Signature = "integrity.signature",
+        /// A head that was kept outside has another root over the same records.
+        Fork = "integrity.fork",
+    }
+    Completeness {
+        /// The log has no records; an empty log proves nothing.
+        Empty = "completeness.empty",
+        /// A signed head covers more records than there are.
+        Cut = "completeness.cut",
+        /// The store gives another record in the place of one.
+        Gap = "completeness.gap",
+        /// A record says that it stands elsewhere.
+        Number = "completeness.number",
+        /// A record is older than the one in front of it.
+        Time = "completeness.time",
+        /// A writer's own count has a gap, or counts twice.
+        Writer = "completeness.writer",
+        /// The log does not begin with its genesis, or has a second one.
+        Genesis = "completeness.genesis",
+        /// A record is of a kind that this version does not know, so that not everything was checked.
+        UnknownKind = "completeness.unknown_kind",
+    }
+    Authority {
+        /// A request did what no request can do.
+        Lifecycle = "authority.lifecycle",
+        /// The digest is not that of the action on record, or not the one that was approved.
+        Digest = "authority.digest",
+        /// A request names a policy that was not in force, or rules that did not decide.
+        Policy = "authority.policy",
+        /// A policy came into force after one with a higher version.
+        PolicyVersion = "authority.policy_version",
+    }
+    Keys {
+        /// The log began with another key than the one it is verified with.
+        KeyGenesis = "keys.genesis",
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_rule_is_named_once_and_by_its_section() {
+        let names: BTreeSet<_> = Rule::ALL.iter().map(|rule| rule.as_str()).collect();
+        assert_eq!(names.len(), Rule::ALL.len());
+        for rule in Rule::ALL {
+            let section = serde_json::to_value(rule.section()).unwrap();
+            let (before, _) = rule.as_str().split_once('.').unwrap();
+            assert_eq!(section, before, "{rule}");
+        }
+    }
+}
