@@ -6,6 +6,7 @@
 //! [signed note]: https://c2sp.org/signed-note
 //! [checkpoint]: https://c2sp.org/tlog-checkpoint
 
+mod anchor;
 mod body;
 mod key;
 mod note;
@@ -14,7 +15,9 @@ mod record;
 pub(crate) mod tiles;
 mod tree;
 mod verify;
+mod witness;
 
+pub use anchor::{Anchors, Reach, WitnessedHead};
 pub use key::{KeyError, LedgerKey};
 pub use note::{
     Checkpoint, KeyId, NoteError, NoteSignature, Origin, SignedCheckpoint, VerifierKey, sign_note,
@@ -30,4 +33,8 @@ pub use tree::{
 };
 pub use verify::{
     Anchored, Finding, Range, Report, Requests, Rule, Section, Signer, Verdict, Verifier,
+};
+pub use witness::{
+    AddCheckpoint, AskError, Cosignature, WitnessAnswer, WitnessKey, WitnessPolicy,
+    WitnessPolicyError, Witnessed,
 };

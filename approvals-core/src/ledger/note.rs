@@ -190,13 +190,8 @@ impl VerifierKey {
     /// [signed-note §Ed25519 signatures]: https://c2sp.org/signed-note#ed25519-signatures
     #[must_use]
     pub fn ed25519(name: Origin, public: [u8; 32]) -> Self {
-        let named = [name.as_str().as_bytes(), b"\n", &[ALGORITHM], &public].concat();
-        let [a, b, c, d, ..] = *sha256(&named).as_bytes();
-        Self {
-            name,
-            id: KeyId([a, b, c, d]),
-            public,
-        }
+        let id = key_id(&name, ALGORITHM, &public);
+        Self { name, id, public }
     }
 
     /// Reads the text form, which must be in its one spelling and carry the id that belongs to the key.
@@ -205,21 +200,8 @@ impl VerifierKey {
     ///
     /// [`NoteError::VerifierKey`] unless it is `name+id+key` of an Ed25519 key; [`NoteError::Origin`] for the name.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
-        let mut parts = text.splitn(3, '+');
-        let (Some(name), Some(_), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(NoteError::VerifierKey);
-        };
-        let bytes = STANDARD.decode(key).map_err(|_| NoteError::VerifierKey)?;
-        let [ALGORITHM, public @ ..] = bytes.as_slice() else {
-            return Err(NoteError::VerifierKey);
-        };
-        let public = public.try_into().map_err(|_| NoteError::VerifierKey)?;
-        let key = Self::ed25519(Origin::parse(name)?, public);
-        if key.to_string() == text {
-            Ok(key)
-        } else {
-            Err(NoteError::VerifierKey)
-        }
+        let (name, id, public) = read_key(text, ALGORITHM)?.ok_or(NoteError::VerifierKey)?;
+        Ok(Self { name, id, public })
     }
 
     /// The key's name, equal to the origin of the log it signs for.
@@ -263,8 +245,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = STANDARD.encode([&[ALGORITHM], self.public.as_slice()].concat());
-        write!(f, "{}+{}+{key}", self.name, self.id)
+        f.write_str(&spell_key(&self.name, self.id, ALGORITHM, &self.public))
     }
 }
 
@@ -303,7 +284,8 @@ impl NoteSignature {
         &self.bytes
     }
 
-    fn parse(line: &str) -> Result<Self, NoteError> {
+    /// Reads one line, without the newline at its end.
+    pub(super) fn parse(line: &str) -> Result<Self, NoteError> {
         let (name, text) = line
             .strip_prefix(DASH)
             .and_then(|rest| rest.split_once(' '))
@@ -425,6 +407,11 @@ impl SignedCheckpoint {
         Ok(self.claim.clone())
     }
 
+    /// The checkpoint, unverified: for what has its own way of checking it.
+    pub(super) const fn claim(&self) -> &Checkpoint {
+        &self.claim
+    }
+
     /// The signature lines, in order, unverified.
     #[must_use]
     pub fn signatures(&self) -> &[NoteSignature] {
@@ -491,6 +478,22 @@ pub enum NoteError {
         "not a verifier key; pass `name+id+key` of an ed25519 key exactly as the log's owner published it"
     )]
     VerifierKey,
+    /// The text is not the key of a witness.
+    #[error(
+        "not the key of a witness; pass `name+id+key` of a timestamped ed25519 key (type 0x04) exactly as its \
+         operator published it"
+    )]
+    WitnessKey,
+    /// The witness policy lists logs, and this is none of them.
+    #[error(
+        "the witness policy does not list the log `{name}` with key {id}; add a `log` line for it"
+    )]
+    UnlistedLog {
+        /// The name of the log.
+        name: Origin,
+        /// The id of its key.
+        id: KeyId,
+    },
     /// The note exceeds a limit.
     #[error(
         "the note has more than {} bytes or {} signatures; pass the note alone",
@@ -538,6 +541,44 @@ pub enum NoteError {
     },
 }
 
+/// The id of a key of this type and name ([signed-note §Signatures]).
+///
+/// [signed-note §Signatures]: https://c2sp.org/signed-note#signatures
+pub(super) fn key_id(name: &Origin, algorithm: u8, public: &[u8; 32]) -> KeyId {
+    let named = [name.as_str().as_bytes(), b"\n", &[algorithm], public].concat();
+    let [a, b, c, d, ..] = *sha256(&named).as_bytes();
+    KeyId([a, b, c, d])
+}
+
+/// The one spelling of a public key of this type.
+pub(super) fn spell_key(name: &Origin, id: KeyId, algorithm: u8, public: &[u8; 32]) -> String {
+    let key = STANDARD.encode([&[algorithm], public.as_slice()].concat());
+    format!("{name}+{id}+{key}")
+}
+
+/// Reads what [`spell_key`] writes; none when it is anything else.
+pub(super) fn read_key(
+    text: &str,
+    algorithm: u8,
+) -> Result<Option<(Origin, KeyId, [u8; 32])>, NoteError> {
+    let mut parts = text.splitn(3, '+');
+    let (Some(name), Some(_), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+        return Ok(None);
+    };
+    let bytes = STANDARD.decode(key).unwrap_or_default();
+    let public = match bytes.split_first() {
+        Some((first, public)) if *first == algorithm => public.try_into().ok(),
+        _ => None,
+    };
+    let Some(public) = public else {
+        return Ok(None);
+    };
+    let name = Origin::parse(name)?;
+    let id = key_id(&name, algorithm, &public);
+    let read = spell_key(&name, id, algorithm, &public) == text;
+    Ok(read.then_some((name, id, public)))
+}
+
 /// The text of a note or of a body: UTF-8 without control characters other than newline.
 fn decode(bytes: &[u8]) -> Result<&str, NoteError> {
     let text = str::from_utf8(bytes).map_err(|_| NoteError::Encoding)?;
@@ -548,7 +589,7 @@ fn decode(bytes: &[u8]) -> Result<&str, NoteError> {
     }
 }
 
-fn parse_size(line: &str) -> Result<u64, NoteError> {
+pub(super) fn parse_size(line: &str) -> Result<u64, NoteError> {
     let size = line
         .parse()
         .ok()

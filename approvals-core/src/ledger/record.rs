@@ -7,7 +7,7 @@ use crate::id::{BootId, RecordId, RequestId};
 use crate::lifecycle::Event;
 
 use super::body::Body;
-use super::{Hash, Origin};
+use super::{Hash, Origin, SignedCheckpoint};
 
 /// The longest record, in bytes; tlog-tiles entries carry a 16-bit length.
 pub const MAX_RECORD: usize = 60_000;
@@ -85,6 +85,13 @@ pub enum LogEvent {
         digest: PolicyDigest,
         /// The text, when it fits a record.
         text: Option<String>,
+    },
+    /// `anchor.recorded`: others have seen the log as it was at this head, and cosigned it.
+    Anchored(SignedCheckpoint),
+    /// `log.recovered`: an operator set the head pin by hand to the log as it stands in front of this record.
+    Recovered {
+        /// What the pin held before, when it held a head: more than is here, if the log was rolled back.
+        pinned: Option<SignedCheckpoint>,
     },
 }
 

@@ -16,7 +16,8 @@ use crate::request::{IdempotencyKey, PolicyRef};
 use crate::review::Evidence;
 use crate::sealed::ActionRecord;
 use parts::{
-    Actor, ApprovedBody, Decision, NoticeBody, OutcomeBody, PrevBody, RefusalBody, Subject,
+    Actor, ApprovedBody, Decision, HeadBody, NoticeBody, OutcomeBody, PrevBody, RefusalBody,
+    Subject,
 };
 
 macro_rules! members {
@@ -71,6 +72,8 @@ members! {
     vkey: String,
     version: String,
     text: String,
+    anchor: HeadBody,
+    pinned: HeadBody,
 }
 
 const KINDS: &[&str] = &[
@@ -92,6 +95,8 @@ const KINDS: &[&str] = &[
     "log.genesis",
     "log.opened",
     "policy.loaded",
+    "anchor.recorded",
+    "log.recovered",
 ];
 
 pub(super) fn kind(entry: &Entry) -> &str {
@@ -100,6 +105,8 @@ pub(super) fn kind(entry: &Entry) -> &str {
         Entry::Log(LogEvent::Genesis { .. }) => "log.genesis",
         Entry::Log(LogEvent::Opened { .. }) => "log.opened",
         Entry::Log(LogEvent::PolicyLoaded { .. }) => "policy.loaded",
+        Entry::Log(LogEvent::Anchored(_)) => "anchor.recorded",
+        Entry::Log(LogEvent::Recovered { .. }) => "log.recovered",
         Entry::Request(_, event) => event.kind(),
     }
 }

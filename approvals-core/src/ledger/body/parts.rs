@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::digest::ActionDigest;
 use crate::error::Code;
 use crate::id::{GroupName, PersonId, RequestId};
+use crate::ledger::SignedCheckpoint;
 use crate::principal::Assurance;
 use crate::review::Vote;
 
@@ -81,4 +82,30 @@ pub(in crate::ledger) struct NoticeBody {
     pub(super) place: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+}
+
+/// A signed head, with what it says written out for those who read no notes.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct HeadBody {
+    size: u64,
+    root: String,
+    note: String,
+}
+
+impl HeadBody {
+    pub(super) fn of(note: &SignedCheckpoint) -> Self {
+        Self {
+            size: note.claim().size,
+            root: note.claim().root.to_base64(),
+            note: note.as_str().to_owned(),
+        }
+    }
+
+    /// The note, if it says what stands beside it.
+    pub(super) fn read(self) -> Option<SignedCheckpoint> {
+        let note = SignedCheckpoint::parse(&self.note).ok()?;
+        let said = note.claim();
+        (said.size == self.size && said.root.to_base64() == self.root).then_some(note)
+    }
 }

@@ -25,6 +25,14 @@ impl Body {
                     text: self.text,
                 }
             }
+            "anchor.recorded" => LogEvent::Anchored(self.anchor?.read()?),
+            "log.recovered" => {
+                let pinned = match self.pinned {
+                    Some(head) => Some(head.read()?),
+                    None => None,
+                };
+                LogEvent::Recovered { pinned }
+            }
             _ => return None,
         })
     }

@@ -1,7 +1,7 @@
 //! From what happened to the members of its record.
 
 use super::Body;
-use super::parts::{Actor, ApprovedBody, Decision, NoticeBody, OutcomeBody, RefusalBody};
+use super::parts::{Actor, ApprovedBody, Decision, HeadBody, NoticeBody, OutcomeBody, RefusalBody};
 use crate::id::PersonId;
 use crate::ledger::LogEvent;
 use crate::lifecycle::{Created, Event, Reviewed};
@@ -20,6 +20,8 @@ impl Body {
                 self.policy = Some(PolicyRef::new(*version, *digest, Vec::new()));
                 self.text.clone_from(text);
             }
+            LogEvent::Anchored(note) => self.anchor = Some(HeadBody::of(note)),
+            LogEvent::Recovered { pinned } => self.pinned = pinned.as_ref().map(HeadBody::of),
         }
     }
 
