@@ -333,18 +333,26 @@ pub trait Store: Reader + 'static {
     ) -> Result<Vec<Due>, StoreError>;
 }
 
-/// Signs checkpoints.
+/// Signs the heads of a log: a key in memory, or one in a KMS, an HSM or another process.
 ///
-/// Duties: the signature is Ed25519 over exactly the message; calls may block for a bounded time.
+/// Duties:
+/// - the signature is Ed25519 over exactly the message (RFC 8032); each one is verified before it is used;
+/// - `sign` does not block the thread it is polled on: a library that blocks goes through
+///   `tokio::task::spawn_blocking`;
+/// - it may be dropped at any time, and asked again for the same message.
+///
+/// The journal waits a bounded time, while the store is locked, and then writes nothing. It polls on a thread of
+/// its own, inside the tokio runtime in which it was opened, so that a client built on tokio works.
+#[async_trait]
 pub trait Signer: Send + Sync + fmt::Debug {
-    /// The key that verifies, and the name of the log.
+    /// The key that verifies, and the name of the log. It never changes.
     fn vkey(&self) -> &crate::ledger::VerifierKey;
 
     /// The signature of a message.
     ///
     /// # Errors
     /// [`SignError`] when the key cannot be used; nothing is written then.
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
 }
 
 /// The key could not sign.

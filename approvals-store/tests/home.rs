@@ -54,7 +54,8 @@ fn a_new_home_opens_and_belongs_to_its_owner() {
             "ledger.key",
             "log.vkey",
             "people.toml",
-            "policy.toml"
+            "policy.toml",
+            "secrets.key"
         ]
     );
 }
@@ -81,6 +82,7 @@ fn nothing_is_ever_overwritten() {
         "log.vkey",
         "policy.toml",
         "people.toml",
+        "secrets.key",
     ] {
         let scratch = TempDir::new().unwrap();
         fs::write(scratch.path().join(name), "mine").unwrap();
@@ -140,6 +142,12 @@ fn what_is_missing_is_refused() {
         "there is no ledger key",
     );
     check(
+        "secrets.key",
+        remove("secrets.key"),
+        Code::AuditUnavailable,
+        "there is no file of secrets",
+    );
+    check(
         "approvals.db",
         remove("approvals.db"),
         Code::StoreUnavailable,
@@ -183,6 +191,12 @@ fn what_is_empty_or_not_what_it_should_be_is_refused() {
         "ledger.key",
     );
     check(
+        "secrets.key",
+        write("secrets.key", "approvals-secrets-v1"),
+        Code::AuditUnavailable,
+        "secrets.key",
+    );
+    check(
         "approvals.db",
         write("approvals.db", ""),
         Code::StoreUnavailable,
@@ -221,6 +235,12 @@ fn what_others_can_write_is_refused() {
     check(
         "ledger.key",
         |home| set_mode(&home.join("ledger.key"), 0o640),
+        Code::AuditUnavailable,
+        "chmod 600",
+    );
+    check(
+        "secrets.key",
+        |home| set_mode(&home.join("secrets.key"), 0o604),
         Code::AuditUnavailable,
         "chmod 600",
     );

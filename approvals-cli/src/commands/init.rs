@@ -25,6 +25,11 @@ pub(crate) fn run(cli: &Cli, origin: Option<&str>) -> Result<Answer, Failure> {
             "signs the log; keep it secret, back it up",
         ),
         (
+            "secrets",
+            paths.secrets(),
+            "binds redacted values; keep it secret, back it up",
+        ),
+        (
             "vkey",
             paths.vkey(),
             "verifies the log; give a copy to your auditor",

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fold::fact;
+use super::pen::Pen;
 use super::stage::{Known, Stage};
 use super::wait::Waits;
 use super::{Reply, Work, store_error};
 use crate::clock::Clock;
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
-use crate::ledger::{Checkpoint, Frontier, Origin, sign_note};
+use crate::ledger::{Checkpoint, Frontier, Origin};
 use crate::lifecycle::Command;
-use crate::ports::{Due, Reader, Signer, Store};
+use crate::ports::{Due, Reader, Store};
 
 /// How many facts are kept while the store cannot be written.
 const OWED: usize = 10_000;
@@ -24,7 +25,7 @@ const CACHE: usize = 16_384;
 pub(super) struct Engine {
     pub(super) store: Box<dyn Store>,
     pub(super) log: Origin,
-    pub(super) signer: Arc<dyn Signer>,
+    pub(super) pen: Pen,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) boot: BootId,
     waits: Arc<Waits>,
@@ -39,16 +40,15 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(
         store: Box<dyn Store>,
-        log: Origin,
-        signer: Arc<dyn Signer>,
+        pen: Pen,
         clock: Arc<dyn Clock>,
         boot: BootId,
         waits: Arc<Waits>,
     ) -> Self {
         Self {
             store,
-            log,
-            signer,
+            log: pen.vkey().name().clone(),
+            pen,
             clock,
             boot,
             waits,
@@ -110,14 +110,13 @@ impl Engine {
             self.cache.clear();
         }
         let mut stage = Stage::new(&head, self.boot, self.written);
-        for command in owed {
-            let now = self.now(&stage)?;
-            self.command(&mut stage, command, Vec::new(), now)?;
-        }
-        let replies: Vec<Reply> = works
-            .into_iter()
-            .map(|work| self.step(&mut stage, work))
-            .collect();
+        let replies = match self.fill(&mut stage, owed, works) {
+            Ok(replies) => replies,
+            Err(error) => {
+                self.store.rollback();
+                return Err(error);
+            }
+        };
         let nothing = stage.batch.records.is_empty()
             && stage.batch.delivered.is_empty()
             && stage.batch.channels.is_empty();
@@ -135,6 +134,23 @@ impl Engine {
         }
         self.settle(stage);
         Ok(replies)
+    }
+
+    /// Stages what is owed, and then what was asked for.
+    fn fill(
+        &mut self,
+        stage: &mut Stage,
+        owed: &[Command],
+        works: Vec<Work>,
+    ) -> Result<Vec<Reply>, ApprovalError> {
+        for command in owed {
+            let now = self.now(stage)?;
+            self.command(stage, command, Vec::new(), now)?;
+        }
+        Ok(works
+            .into_iter()
+            .map(|work| self.step(stage, work))
+            .collect())
     }
 
     fn failed(&mut self, error: &crate::ports::StoreError) -> ApprovalError {
@@ -164,42 +180,24 @@ impl Engine {
             ));
         }
         if signs {
-            batch.head.note = Some(self.sign(&batch.head.frontier)?);
+            batch.head.note = Some(self.pen.seal(&self.checkpoint(&batch.head.frontier))?);
         }
         Ok(())
     }
 
-    fn sign(&self, frontier: &Frontier) -> Result<String, ApprovalError> {
-        let vkey = self.signer.vkey();
-        let head = Checkpoint {
+    fn checkpoint(&self, frontier: &Frontier) -> Checkpoint {
+        Checkpoint {
             origin: self.log.clone(),
             size: frontier.size(),
             root: frontier.root(),
-        };
-        let refuse = |message: String| {
-            ApprovalError::new(
-                Code::AuditUnavailable,
-                format!("the checkpoint could not be signed: {message}"),
-            )
-        };
-        let body = head.body();
-        let signature = self
-            .signer
-            .sign(body.as_bytes())
-            .map_err(|error| refuse(error.to_string()))?;
-        vkey.verify(body.as_bytes(), &signature)
-            .map_err(|error| refuse(error.to_string()))?;
-        Ok(sign_note(&body, vkey.name(), vkey.id(), &signature))
+        }
     }
 
-    /// The signed head of a store that signs only when asked.
-    pub(super) fn sign_now(&mut self) -> Result<Option<String>, ApprovalError> {
+    /// What signs the head of a store that forgets, and that head; none while the log is empty.
+    pub(super) fn unsigned(&mut self) -> Result<Option<(Pen, Checkpoint)>, ApprovalError> {
         let head = self.store.head().map_err(store_error)?;
-        if head.frontier.size() == 0 {
-            Ok(None)
-        } else {
-            self.sign(&head.frontier).map(Some)
-        }
+        let begun = head.frontier.size() > 0;
+        Ok(begun.then(|| (self.pen.clone(), self.checkpoint(&head.frontier))))
     }
 
     fn settle(&mut self, stage: Stage) {

@@ -7,6 +7,7 @@ mod engine;
 mod fold;
 mod nodes;
 mod open;
+mod pen;
 mod receipt;
 mod stage;
 mod steps;
@@ -19,6 +20,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -33,6 +35,7 @@ use crate::sealed::Disclosure;
 
 use engine::Engine;
 pub use nodes::StoredNodes;
+use pen::Pen;
 pub use receipt::receipt;
 use thread::{Committer, ReaderThread};
 pub use verify::verify;
@@ -58,6 +61,14 @@ enum Lane {
         committer: Committer,
         reader: ReaderThread,
     },
+}
+
+/// What a journal is opened with.
+pub(crate) struct Opening {
+    pub(crate) signer: Arc<dyn Signer>,
+    /// How long one signature may take.
+    pub(crate) patience: Duration,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// What is to be written.
@@ -141,21 +152,18 @@ impl Journal {
     /// - `AuditTampered` when the end of the log does not verify: nothing is written, and the
     ///   store is left as it was found, as evidence;
     /// - `StoreUnavailable` when the store cannot be read or written.
-    pub fn open(
-        store: impl Store,
-        signer: Arc<dyn Signer>,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, ApprovalError> {
+    pub(crate) fn open(store: impl Store, opening: Opening) -> Result<Self, ApprovalError> {
         let mut store: Box<dyn Store> = Box::new(store);
         let durable = store.is_durable();
-        let key = signer.vkey().clone();
+        let key = opening.signer.vkey().clone();
         let log = key.name().clone();
-        open::check_tail(&mut *store, signer.vkey())?;
+        open::check_tail(&mut *store, &key)?;
         let boot = BootId::random()?;
         store.announce(boot).map_err(store_error)?;
         let reader = store.reader().map_err(store_error)?;
         let waits = Arc::new(Waits::default());
-        let engine = Engine::new(store, log.clone(), signer, clock, boot, Arc::clone(&waits));
+        let pen = Pen::new(opening.signer, opening.patience);
+        let engine = Engine::new(store, pen, opening.clock, boot, Arc::clone(&waits));
         let lane = match reader {
             Some(reader) if durable => Lane::Threads {
                 committer: Committer::start(engine)?,
@@ -275,7 +283,7 @@ impl Journal {
     /// read.
     pub async fn checkpoint(&self) -> Result<Option<String>, ApprovalError> {
         match &self.0.lane {
-            Lane::Inline(engine) => hold(engine).sign_now(),
+            Lane::Inline(engine) => Ok(sign_now(engine).await?.map(|(_, note)| note)),
             Lane::Threads { .. } => Ok(self.read(|reader| reader.head()).await?.note),
         }
     }
@@ -312,9 +320,10 @@ impl Journal {
         let verifier = Verifier::new(self.0.key.clone());
         match &self.0.lane {
             Lane::Inline(engine) => {
-                let mut engine = hold(engine);
-                let note = engine.sign_now()?;
-                verify::against(engine.reader(), verifier, note.as_deref()).map_err(store_error)
+                let (size, note) = sign_now(engine).await?.unzip();
+                let (size, mut engine) = (size.unwrap_or(0), hold(engine));
+                verify::against(engine.reader(), verifier, size, note.as_deref())
+                    .map_err(store_error)
             }
             Lane::Threads { .. } => self.read(move |reader| verify(reader, verifier)).await,
         }
@@ -323,7 +332,7 @@ impl Journal {
     pub(crate) async fn take_due(
         &self,
         channels: &[String],
-        lease: std::time::Duration,
+        lease: Duration,
     ) -> Result<Vec<Due>, ApprovalError> {
         match &self.0.lane {
             Lane::Inline(engine) => hold(engine).take_due(channels, lease),
@@ -345,6 +354,15 @@ impl fmt::Debug for Journal {
         f.debug_struct("Journal")
             .field("log", &self.0.log)
             .finish_non_exhaustive()
+    }
+}
+
+/// Signs the head of a store that forgets, and says how many records it covers; none while there are none.
+async fn sign_now(engine: &Mutex<Engine>) -> Result<Option<(u64, String)>, ApprovalError> {
+    let head = hold(engine).unsigned()?;
+    match head {
+        Some((pen, head)) => Ok(Some((head.size, pen.write(&head).await?))),
+        None => Ok(None),
     }
 }
 

@@ -245,7 +245,7 @@ impl Engine {
     /// The genesis of a new log, and the first record of this process.
     fn preface(&self, stage: &mut Stage, now: Timestamp) -> Result<(), ApprovalError> {
         if stage.frontier.size() == 0 {
-            let vkey = self.signer.vkey().to_string();
+            let vkey = self.pen.vkey().to_string();
             stage.log_event(LogEvent::Genesis { vkey }, now, &self.log)?;
         }
         if !stage.opened {

@@ -1,18 +1,17 @@
 //! Building a gate: the decisions, in order.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
+use super::signing::{Keys, LocalSigner};
 use super::{Gate, Inner, Options};
 use crate::clock::{Clock, SystemClock};
-use crate::commit::{Journal, Work};
-use crate::digest::RedactionKey;
+use crate::commit::{Journal, Opening, Work};
 use crate::engines::Engines;
 use crate::error::ApprovalError;
-use crate::ledger::{LedgerKey, Origin, VerifierKey};
+use crate::ledger::{LedgerKey, Origin, Secrets};
 use crate::policy::{Policy, PolicyEngine};
-use crate::ports::{Directory, Notifier, SignError, Signer, Store};
+use crate::ports::{Directory, Notifier, Signer, Store};
 use crate::principal::Agent;
 
 /// A decision that has not been made.
@@ -25,7 +24,7 @@ pub struct Missing;
 /// 1. [`policy`](Builder::policy): what an action takes;
 /// 2. [`people`](Builder::people): who is who, and in which group;
 /// 3. [`store`](Builder::store): where the ledger is kept;
-/// 4. [`ledger_key`](Builder::ledger_key): what signs it.
+/// 4. [`ledger_key`](Builder::ledger_key) or [`signer`](Builder::signer): what signs it.
 ///
 /// [`open`](Builder::open) exists only when all four are made:
 ///
@@ -52,6 +51,7 @@ struct Rest {
     notifiers: Vec<Arc<dyn Notifier>>,
     engines: Vec<Arc<dyn PolicyEngine>>,
     options: Options,
+    signing: Duration,
 }
 
 impl Default for Builder<Missing, Missing, Missing, Missing> {
@@ -72,6 +72,7 @@ impl Default for Builder<Missing, Missing, Missing, Missing> {
                 notifiers: Vec::new(),
                 engines: Vec::new(),
                 options,
+                signing: Duration::from_secs(2),
             },
         }
     }
@@ -142,8 +143,62 @@ impl<P, D, K> Builder<P, D, Missing, K> {
 
 impl<P, D, S> Builder<P, D, S, Missing> {
     /// What signs the ledger, and the ledger's name in the world, such as `example.com/approvals`.
+    ///
+    /// The secrets of the log are derived from the key, until [`secrets`](Builder::secrets) sets others.
     #[must_use]
-    pub fn ledger_key(self, key: LedgerKey, origin: &Origin) -> Builder<P, D, S, LocalSigner> {
+    pub fn ledger_key(self, key: LedgerKey, origin: &Origin) -> Builder<P, D, S, Keys> {
+        let secrets = Secrets::of(&key);
+        self.signer(LocalSigner::new(key, origin), secrets)
+    }
+
+    /// What signs the ledger when the key is not in this process, and the secrets of the log, which a key that
+    /// gives nothing out cannot supply.
+    ///
+    /// # Examples
+    /// ```
+    /// use approvals_core::ledger::{Secrets, VerifierKey};
+    /// use approvals_core::ports::{SignError, Signer};
+    /// use approvals_core::{ForgetfulStore, Gate};
+    /// use async_trait::async_trait;
+    ///
+    /// # use approvals_core::ledger::LedgerKey;
+    /// # struct Kms(LedgerKey);
+    /// # impl Kms {
+    /// #     async fn sign_ed25519(&self, _: &str, message: &[u8]) -> Result<Vec<u8>, String> {
+    /// #         Ok(self.0.sign(message).to_vec())
+    /// #     }
+    /// # }
+    /// # impl std::fmt::Debug for Kms {
+    /// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("Kms") }
+    /// # }
+    /// #[derive(Debug)]
+    /// struct KmsSigner {
+    ///     client: Kms,
+    ///     vkey: VerifierKey,
+    /// }
+    ///
+    /// #[async_trait]
+    /// impl Signer for KmsSigner {
+    ///     fn vkey(&self) -> &VerifierKey {
+    ///         &self.vkey
+    ///     }
+    ///
+    ///     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+    ///         let signed = self.client.sign_ed25519("alias/approvals", message).await;
+    ///         signed.map_err(|error| SignError(format!("the key service: {error}")))
+    ///     }
+    /// }
+    ///
+    /// # let key = LedgerKey::generate()?;
+    /// # let vkey = key.vkey(&"example.com/approvals".parse()?).to_string();
+    /// # let client = Kms(key);
+    /// let signer = KmsSigner { client, vkey: vkey.parse()? };
+    /// let builder = Gate::builder().store(ForgetfulStore::new()).signer(signer, Secrets::generate()?);
+    /// # drop(builder);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn signer(self, signer: impl Signer + 'static, secrets: Secrets) -> Builder<P, D, S, Keys> {
         let Self {
             policy,
             people,
@@ -155,9 +210,21 @@ impl<P, D, S> Builder<P, D, S, Missing> {
             policy,
             people,
             store,
-            key: LocalSigner::new(key, origin),
+            key: Keys {
+                signer: Arc::new(signer),
+                secrets,
+            },
             rest,
         }
+    }
+}
+
+impl<P, D, S> Builder<P, D, S, Keys> {
+    /// Secrets that outlive the ledger key: what binds redacted values comes from these.
+    #[must_use]
+    pub fn secrets(mut self, secrets: Secrets) -> Self {
+        self.key.secrets = secrets;
+        self
     }
 }
 
@@ -227,6 +294,15 @@ impl<P, D, S, K> Builder<P, D, S, K> {
         self
     }
 
+    /// How long a batch waits for its signature before it is given up and nothing is written; 2 s unless set.
+    ///
+    /// Meanwhile the store is locked, for other processes, too: keep it below what they wait.
+    #[must_use]
+    pub fn signer_patience(mut self, at_most: Duration) -> Self {
+        self.rest.signing = at_most;
+        self
+    }
+
     /// How long a call waits for the store to write, for the directory, and for all policy engines
     /// together, before it is refused; 10 s unless set.
     #[must_use]
@@ -236,7 +312,7 @@ impl<P, D, S, K> Builder<P, D, S, K> {
     }
 }
 
-impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
+impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, Keys> {
     /// Opens the ledger and the gate.
     ///
     /// Writes the genesis of a new ledger, records the policy when it changed, ends what ran out
@@ -258,8 +334,13 @@ impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
 
     fn assemble(self) -> Result<Gate, ApprovalError> {
         let engines = Engines::new(self.rest.engines, self.rest.options.patience)?;
-        let key = RedactionKey::from_bytes(&self.key.redaction);
-        let journal = Journal::open(self.store, Arc::new(self.key), Arc::clone(&self.rest.clock))?;
+        let key = self.key.secrets.redaction_key();
+        let opening = Opening {
+            signer: self.key.signer,
+            patience: self.rest.signing,
+            clock: Arc::clone(&self.rest.clock),
+        };
+        let journal = Journal::open(self.store, opening)?;
         Ok(Gate(Arc::new(Inner {
             journal,
             policy: RwLock::new(Arc::new(self.policy)),
@@ -281,7 +362,7 @@ impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
     }
 }
 
-impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, LocalSigner> {
+impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, Keys> {
     /// Opens a gate that forgets, without waiting: its store runs where it is called.
     ///
     /// # Errors
@@ -307,44 +388,5 @@ impl Gate {
         steps.extend(self.0.channels.iter().cloned().map(Work::Channel));
         steps.push(Work::Sweep);
         steps
-    }
-}
-
-/// A ledger key in this process's memory.
-pub struct LocalSigner {
-    key: LedgerKey,
-    vkey: VerifierKey,
-    redaction: [u8; 32],
-}
-
-impl LocalSigner {
-    /// Signs for the log of this name.
-    #[must_use]
-    pub fn new(key: LedgerKey, origin: &Origin) -> Self {
-        let redaction = key.derive("approvals/redaction/v1");
-        Self {
-            vkey: key.vkey(origin),
-            key,
-            redaction,
-        }
-    }
-}
-
-impl fmt::Debug for LocalSigner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // INVARIANT: derived secrets reach no log either.
-        f.debug_struct("LocalSigner")
-            .field("vkey", &self.vkey)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Signer for LocalSigner {
-    fn vkey(&self) -> &VerifierKey {
-        &self.vkey
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
-        Ok(self.key.sign(message).to_vec())
     }
 }

@@ -10,6 +10,7 @@ mod hold;
 mod notices;
 mod receipts;
 mod review;
+mod signing;
 mod wait;
 
 use std::fmt;
@@ -20,9 +21,10 @@ use async_trait::async_trait;
 
 pub(crate) use ambient::given;
 pub use ambient::{Handle, ambient, clear_default, install_default};
-pub use builder::{Builder, LocalSigner, Missing};
+pub use builder::{Builder, Missing};
 pub use call::Call;
 pub use review::Tally;
+pub use signing::{Keys, LocalSigner};
 
 use crate::clock::{Clock, Timestamp};
 use crate::commit::Journal;

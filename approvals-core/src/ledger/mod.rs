@@ -18,7 +18,7 @@ mod verify;
 mod witness;
 
 pub use anchor::{Anchors, Reach, WitnessedHead};
-pub use key::{KeyError, LedgerKey};
+pub use key::{KeyError, LedgerKey, Secrets};
 pub use note::{
     Checkpoint, KeyId, NoteError, NoteSignature, Origin, SignedCheckpoint, VerifierKey, sign_note,
     signature_line,

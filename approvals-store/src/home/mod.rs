@@ -4,12 +4,13 @@
 //! |---|---|---|
 //! | `approvals.db` | the ledger | the processes that ask and decide |
 //! | `ledger.key` | the private key that signs the ledger | nobody, ever again |
-//! | `log.vkey` | its public half under the log's name: what auditors pin | nobody |
+//! | `secrets.key` | what binds redacted values; outlives the ledger key | nobody, ever again |
+//! | `log.vkey` | the public half of the ledger key under the log's name: what auditors pin | nobody |
 //! | `policy.toml` | what each action takes | its owner |
 //! | `people.toml` | who is who, and in which group | its owner |
 //!
 //! Trusted: who can write the directory decides what may run, and who can read it can sign a
-//! false history. Give it to the user who runs the gate and to nobody else.
+//! false history and test guesses of redacted values. Give it to the user who runs the gate and to nobody else.
 
 mod files;
 mod starter;
@@ -18,8 +19,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use approvals_core::gate::{Builder, Gate, LocalSigner};
-use approvals_core::ledger::{KeyError, LedgerKey, Origin, VerifierKey};
+use approvals_core::gate::{Builder, Gate, Keys};
+use approvals_core::ledger::{KeyError, LedgerKey, Origin, Secrets, VerifierKey};
 use approvals_core::ports::{Directory, StoreError};
 use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
@@ -28,7 +29,7 @@ pub use starter::Starter;
 use crate::sqlite::SqliteStore;
 
 /// A gate's builder with its four decisions made: only options are left.
-pub type HomeBuilder = Builder<Policy, Arc<dyn Directory>, SqliteStore, LocalSigner>;
+pub type HomeBuilder = Builder<Policy, Arc<dyn Directory>, SqliteStore, Keys>;
 
 /// A directory with a ledger, the key that signs it, a policy and people; all of it loaded.
 ///
@@ -106,14 +107,15 @@ impl Home {
     /// A gate's builder for this home: add options and channels, and open it.
     ///
     /// # Errors
-    /// As [`Home::key`] and [`Home::store`].
+    /// As [`Home::key`], [`Home::secrets`] and [`Home::store`].
     pub fn gate(&self) -> Result<HomeBuilder, ApprovalError> {
-        let key = self.key()?;
+        let (key, secrets) = (self.key()?, self.secrets()?);
         let builder = Gate::builder()
             .policy(self.policy.clone())
             .people(self.people.clone())
             .store(self.store()?)
-            .ledger_key(key, self.origin());
+            .ledger_key(key, self.origin())
+            .secrets(secrets);
         Ok(builder)
     }
 
@@ -142,6 +144,14 @@ impl Home {
             self.paths.vkey().display()
         );
         Err(ApprovalError::new(Code::AuditUnavailable, message))
+    }
+
+    /// Reads the secrets of the log.
+    ///
+    /// # Errors
+    /// `AuditUnavailable` when they are missing, open to others or none.
+    pub fn secrets(&self) -> Result<Secrets, ApprovalError> {
+        Secrets::read_file(self.paths.secrets()).map_err(|error| damaged_key(&error))
     }
 
     /// The public key of the ledger under the log's name: what auditors pin.
@@ -210,7 +220,13 @@ impl Paths {
         self.0.join("ledger.key")
     }
 
-    /// Its public half.
+    /// What the log keeps secret beside its key.
+    #[must_use]
+    pub fn secrets(&self) -> PathBuf {
+        self.0.join("secrets.key")
+    }
+
+    /// The public half of the ledger key.
     #[must_use]
     pub fn vkey(&self) -> PathBuf {
         self.0.join("log.vkey")
@@ -228,10 +244,11 @@ impl Paths {
         self.0.join("people.toml")
     }
 
-    fn all(&self) -> [PathBuf; 5] {
+    fn all(&self) -> [PathBuf; 6] {
         [
             self.database(),
             self.key(),
+            self.secrets(),
             self.vkey(),
             self.policy(),
             self.people(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use approvals_core::ledger::{LedgerKey, Origin};
+use approvals_core::ledger::{LedgerKey, Origin, Secrets};
 use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
 use super::{Paths, damaged_key, files, store_error};
@@ -85,6 +85,8 @@ impl Starter {
     fn write_each(&self, paths: &Paths, made: &mut Vec<PathBuf>) -> Result<(), ApprovalError> {
         let key = LedgerKey::create_file(paths.key()).map_err(|error| damaged_key(&error))?;
         made.push(paths.key());
+        Secrets::create_file(paths.secrets()).map_err(|error| damaged_key(&error))?;
+        made.push(paths.secrets());
         let vkey = format!("{}\n", key.vkey(&self.origin));
         for (path, text) in [
             (paths.vkey(), &vkey),

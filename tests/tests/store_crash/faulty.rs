@@ -117,6 +117,7 @@ impl Faulty<SqliteStore> {
             .people(home.people().clone())
             .store(store)
             .ledger_key(home.key()?, home.origin())
+            .secrets(home.secrets()?)
             .open()
             .await
     }

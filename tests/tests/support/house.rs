@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use approvals_core::clock::{Clock, Timestamp};
+use approvals_core::gate::LocalSigner;
 use approvals_core::id::EngineName;
-use approvals_core::ledger::{LedgerKey, Origin, VerifierKey};
+use approvals_core::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
 use approvals_core::policy::Opinion;
 use approvals_core::ports::{
     Delivery, Directory, DirectoryError, EngineError, Notice, Notifier, NotifyError, PolicyEngine,
+    SignError, Signer,
 };
 use approvals_core::testing::TokioClock;
 use approvals_core::{
@@ -33,6 +35,8 @@ pub struct House {
     environment: Option<&'static str>,
     full_binding: bool,
     patience: Duration,
+    signer: Arc<dyn Signer>,
+    signing: Duration,
 }
 
 impl House {
@@ -48,6 +52,8 @@ impl House {
             environment: None,
             full_binding: false,
             patience: Duration::from_secs(10),
+            signer: Arc::new(LocalSigner::new(ledger_key(), &origin())),
+            signing: Duration::from_secs(2),
         }
     }
 
@@ -115,9 +121,16 @@ impl House {
         self
     }
 
+    /// The same house, whose log is signed so, and which waits this long for a signature.
+    pub fn signer(mut self, signer: impl Signer + 'static, at_most: Duration) -> Self {
+        self.signer = Arc::new(signer);
+        self.signing = at_most;
+        self
+    }
+
     /// What verifies its log.
     pub fn key(&self) -> VerifierKey {
-        ledger_key().vkey(&origin())
+        self.signer.vkey().clone()
     }
 
     /// Opens it.
@@ -127,7 +140,8 @@ impl House {
             .policy(policy)
             .people(Shared(Arc::clone(&self.people)))
             .store(self.disk.clone())
-            .ledger_key(ledger_key(), &origin())
+            .signer(Shared(Arc::clone(&self.signer)), Secrets::of(&ledger_key()))
+            .signer_patience(self.signing)
             .clock(Shared(Arc::clone(&self.clock)))
             .store_patience(self.patience);
         for channel in &self.channels {
@@ -166,11 +180,13 @@ pub fn policy(version: u32, rules: &str) -> String {
     )
 }
 
-fn ledger_key() -> LedgerKey {
+/// The key that signs the log of a house, unless it has another signer.
+pub fn ledger_key() -> LedgerKey {
     LedgerKey::from_seed(&[7; 32]).expect("a key")
 }
 
-fn origin() -> Origin {
+/// The name of the log of a house.
+pub fn origin() -> Origin {
     "test.invalid/house".parse().expect("a name")
 }
 
@@ -218,5 +234,16 @@ impl PolicyEngine for Shared<dyn PolicyEngine> {
 
     async fn judge(&self, proposal: &Proposal, at: Timestamp) -> Result<Opinion, EngineError> {
         self.0.judge(proposal, at).await
+    }
+}
+
+#[async_trait]
+impl Signer for Shared<dyn Signer> {
+    fn vkey(&self) -> &VerifierKey {
+        self.0.vkey()
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.0.sign(message).await
     }
 }

@@ -5,10 +5,12 @@
 //! The file is PKCS#8 version 1 in PEM ([RFC 8410 §7](https://www.rfc-editor.org/rfc/rfc8410#section-7)), the one
 //! form that OpenSSL both writes and reads.
 
+mod error;
+mod file;
+mod secrets;
+
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +19,9 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use super::note::{Origin, VerifierKey};
+pub use error::KeyError;
+use file::wipe;
+pub use secrets::Secrets;
 
 /// The private key of one ledger; it is never printed, compared or copied.
 ///
@@ -128,31 +133,8 @@ impl LedgerKey {
     /// - [`KeyError::Write`] when the file or its directory cannot be written and synced.
     /// - [`KeyError::Random`] as for [`LedgerKey::generate`].
     pub fn create_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
-        let path = path.as_ref();
         let key = Self::generate()?;
-        let mut file = private_file(path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => KeyError::Exists {
-                path: path.to_owned(),
-            },
-            _ => KeyError::Write {
-                path: path.to_owned(),
-                cause: error,
-            },
-        })?;
-        let mut pem = key.to_pem().into_bytes();
-        let written = file
-            .write_all(&pem)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| sync_parent(path));
-        wipe(&mut pem);
-        written.map_err(|cause| {
-            // The half-written file is ours, and nobody has used its key; if it stays, it is refused when read.
-            let _ = std::fs::remove_file(path);
-            KeyError::Write {
-                path: path.to_owned(),
-                cause,
-            }
-        })?;
+        file::create(path.as_ref(), WHAT, key.to_pem().into_bytes())?;
         Ok(key)
     }
 
@@ -164,40 +146,7 @@ impl LedgerKey {
     /// - [`KeyError::Exposed`] on Unix when its mode lets the group or others in; the check is made on the open file.
     /// - [`KeyError::File`] when the file holds no key, with the reason; [`KeyError::Read`] when it cannot be read.
     pub fn read_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
-        let path = path.as_ref();
-        let unreadable = |cause: io::Error| KeyError::Read {
-            path: path.to_owned(),
-            cause,
-        };
-        let file = File::open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => KeyError::Missing {
-                path: path.to_owned(),
-            },
-            _ => unreadable(error),
-        })?;
-        let meta = file.metadata().map_err(unreadable)?;
-        if !meta.is_file() {
-            return Err(unreadable(io::Error::other("it is not a regular file")));
-        }
-        check_private(path, &meta)?;
-        // Room for all of it at once, so that no copy is left behind by growing.
-        let mut text = Vec::with_capacity(MAX_FILE_BYTES + 1);
-        let read = file
-            .take(MAX_FILE_BYTES as u64 + 1)
-            .read_to_end(&mut text)
-            .map_err(unreadable);
-        let plain = str::from_utf8(&text)
-            .ok()
-            .filter(|text| text.len() <= MAX_FILE_BYTES);
-        let key = read.and_then(|_| plain.map_or(Err(KeyError::Pem), Self::from_pem));
-        wipe(&mut text);
-        key.map_err(|error| match error {
-            KeyError::Pem | KeyError::Algorithm => KeyError::File {
-                path: path.to_owned(),
-                cause: Box::new(error),
-            },
-            other => other,
-        })
+        file::read(path.as_ref(), WHAT, Self::from_pem, KeyError::Pem)
     }
 
     /// The public key.
@@ -225,8 +174,7 @@ impl LedgerKey {
     }
 
     /// A secret for another purpose, `HMAC-SHA256(seed, label)`: knowing it tells nothing of the key or of other labels.
-    #[must_use]
-    pub fn derive(&self, label: &str) -> [u8; 32] {
+    fn derive(&self, label: &str) -> [u8; 32] {
         let key = hmac::Key::new(hmac::HMAC_SHA256, self.seed.as_slice());
         let mut derived = [0; 32];
         // HMAC-SHA256 always yields 32 bytes.
@@ -254,121 +202,6 @@ impl fmt::Debug for LedgerKey {
     }
 }
 
-/// Why there is no ledger key to sign with.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyError {
-    /// The system has no randomness.
-    #[error(
-        "the system gave no random bytes for a key; make its random generator available and try again"
-    )]
-    Random,
-    /// The signing library refused the seed.
-    #[error("the seed was refused; make a new key")]
-    Refused,
-    /// The text is not a private key in PEM.
-    #[error(
-        "not an unencrypted private key in PEM; make one with `openssl genpkey -algorithm ed25519`, or decrypt \
-         yours with `openssl pkey`"
-    )]
-    Pem,
-    /// The PEM holds another kind of key.
-    #[error(
-        "not an ed25519 key in PKCS#8 version 1; make one with `openssl genpkey -algorithm ed25519`"
-    )]
-    Algorithm,
-    /// The key file is there already.
-    #[error("`{path}` exists and is left as it is; read it, or choose another path for a new key", path = .path.display())]
-    Exists {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The key file is not there.
-    #[error("there is no ledger key at `{path}`; restore it from your backup, or create one for a new ledger", path = .path.display())]
-    Missing {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The key file is open to others.
-    #[error(
-        "the ledger key is open to other users (mode {mode:04o}); run `chmod 600 {path}`, and make a new key \
-         if somebody may have read it", path = .path.display()
-    )]
-    Exposed {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The key file holds no usable key.
-    #[error("`{path}` holds no ledger key: {cause}", path = .path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: Box<KeyError>,
-    },
-    /// The key file cannot be read.
-    #[error("cannot read the ledger key `{path}`: {cause}; check the path and its owner", path = .path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-    /// The key file cannot be written.
-    #[error("cannot write the ledger key `{path}`: {cause}; check the directory and its free space", path = .path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        cause: io::Error,
-    },
-}
-
-/// Opens a new file for its owner alone; the mode is set as the file comes to be, never after.
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Makes the file's name durable; only Unix can sync a directory.
-fn sync_parent(path: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
-}
-
-#[cfg(unix)]
-fn check_private(path: &Path, meta: &std::fs::Metadata) -> Result<(), KeyError> {
-    let mode = std::os::unix::fs::MetadataExt::mode(meta) & 0o777;
-    match mode & 0o077 {
-        0 => Ok(()),
-        _ => Err(KeyError::Exposed {
-            path: path.to_owned(),
-            mode,
-        }),
-    }
-}
-
-#[cfg(not(unix))]
-fn check_private(_: &Path, _: &std::fs::Metadata) -> Result<(), KeyError> {
-    Ok(())
-}
-
-/// Overwrites a secret; the hint keeps the compiler from dropping the write.
-fn wipe(secret: &mut [u8]) {
-    secret.fill(0);
-    std::hint::black_box(secret);
-}
-
 const SEED_LEN: usize = 32;
 /// `SEQUENCE { INTEGER 0, SEQUENCE { OID 1.3.101.112 }, OCTET STRING { OCTET STRING` with 32 bytes still to come.
 const PKCS8_PREFIX: &[u8] = &[
@@ -378,8 +211,7 @@ const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const PEM_END: &str = "-----END PRIVATE KEY-----";
 /// How long the text form is.
 const PEM_BYTES: usize = 119;
-/// A key file is far shorter, so anything longer is something else.
-const MAX_FILE_BYTES: usize = 4096;
+const WHAT: &str = "ledger key";
 
 #[cfg(test)]
 mod tests {
@@ -603,10 +435,10 @@ mod tests {
         check(LedgerKey::read_file(&path), "there is no ledger key at");
         check(LedgerKey::read_file(dir.path()), "it is not a regular file");
         let pem = key().to_pem().into_bytes();
-        let long = [pem.clone(), vec![b'\n'; MAX_FILE_BYTES]].concat();
+        let long = [pem.clone(), vec![b'\n'; file::MAX_BYTES]].concat();
         for bytes in [&b""[..], &pem[..70], b"\xff\xfe", &long] {
             std::fs::remove_file(&path).ok();
-            io::Write::write_all(&mut private_file(&path).unwrap(), bytes).unwrap();
+            std::io::Write::write_all(&mut file::open_new(&path, WHAT).unwrap(), bytes).unwrap();
             check(
                 LedgerKey::read_file(&path),
                 "holds no ledger key: not an unencrypted private key in PEM",
