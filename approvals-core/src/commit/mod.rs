@@ -300,9 +300,8 @@ impl Journal {
         let key = self.0.key.clone();
         match &self.0.lane {
             Lane::Inline(engine) => {
-                let mut engine = hold(engine);
-                let note = engine.sign_now()?;
-                receipt::under(engine.reader(), &key, seq, note.as_deref())
+                let note = sign_now(engine).await?.map(|(_, note)| note);
+                receipt::under(hold(engine).reader(), &key, seq, note.as_deref())
             }
             Lane::Threads { .. } => {
                 self.read(move |reader| Ok(receipt(reader, &key, seq)))
