@@ -124,6 +124,7 @@ pub struct Review {
     pub(crate) vote: Vote,
     pub(crate) reason: Option<Disclosure>,
     pub(crate) says: Option<PersonId>,
+    pub(crate) valid_until: Option<Timestamp>,
 }
 
 impl Review {
@@ -144,6 +145,7 @@ impl Review {
             vote,
             reason: None,
             says: None,
+            valid_until: None,
         }
     }
 
@@ -167,6 +169,14 @@ impl Review {
     #[must_use]
     pub fn claiming(mut self, person: PersonId) -> Self {
         self.says = Some(person);
+        self
+    }
+
+    /// The same decision, worth nothing from then on: what was signed for a time counts only
+    /// when it is counted within it.
+    #[must_use]
+    pub fn valid_until(mut self, until: Timestamp) -> Self {
+        self.valid_until = Some(until);
         self
     }
 

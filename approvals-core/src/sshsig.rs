@@ -106,7 +106,8 @@ pub fn review(
         .with_request(said.request));
     }
     let review = Review::new(approver, said.request, said.action, said.policy, said.vote);
-    Ok(review.with_reason(reason).claiming(said.person))
+    let review = review.with_reason(reason).claiming(said.person);
+    Ok(review.valid_until(said.expires_at))
 }
 
 /// Whether the flags of a hardware key's signature say that a person was present.

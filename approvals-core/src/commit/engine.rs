@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fold::fact;
+use super::links::Links;
 use super::pen::Pen;
 use super::stage::{Known, Stage};
 use super::wait::Waits;
@@ -32,6 +33,7 @@ pub(super) struct Engine {
     written: u64,
     size: u64,
     pub(super) cache: HashMap<RequestId, Known>,
+    pub(super) links: Links,
     halted: Option<String>,
     /// What happened and could not be recorded: it goes first in the next batch.
     owed: Vec<Command>,
@@ -55,6 +57,7 @@ impl Engine {
             written: 0,
             size: 0,
             cache: HashMap::new(),
+            links: Links::default(),
             halted: None,
             owed: Vec::new(),
         }
@@ -203,6 +206,7 @@ impl Engine {
     fn settle(&mut self, stage: Stage) {
         self.size = stage.frontier.size();
         self.written = stage.written;
+        self.links.settle(stage.base, stage.links, self.size);
         if self.cache.len() > CACHE {
             self.cache.clear();
         }

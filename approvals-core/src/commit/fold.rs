@@ -1,7 +1,7 @@
 //! What records say of a request, and what commands say that has happened.
 
-use super::Work;
-use crate::error::{ApprovalError, Code};
+use super::{Work, tampered};
+use crate::error::ApprovalError;
 use crate::id::RequestId;
 use crate::ledger::{AuditRecord, Entry, Origin, StoredRecord};
 use crate::lifecycle::{Ask, Command, RequestState};
@@ -35,41 +35,32 @@ pub(super) fn fold(
     request: RequestId,
     log: &Origin,
 ) -> Result<Option<(RequestState, u64)>, ApprovalError> {
-    let tampered = |seq: u64, message: String| {
-        ApprovalError::new(
-            Code::AuditTampered,
-            format!("record {seq}: {message}; run `approvals verify`"),
-        )
-    };
     let mut state: Option<RequestState> = None;
     let mut last = 0;
     for stored in records {
         let record = AuditRecord::decode(&stored.bytes, log)
-            .map_err(|error| tampered(stored.seq, error.to_string()))?;
+            .map_err(|error| tampered(stored.seq, &error.to_string()))?;
         if crate::ledger::leaf_hash(&stored.bytes) != stored.leaf {
             return Err(tampered(
                 stored.seq,
-                "its bytes are not the ones that were written".to_owned(),
+                "its bytes are not the ones that were written",
             ));
         }
         if record.request().is_some_and(|of| of != request) {
-            return Err(tampered(
-                stored.seq,
-                "it is about another request".to_owned(),
-            ));
+            return Err(tampered(stored.seq, "it is about another request"));
         }
         let Entry::Request(_, event) = &record.entry else {
             // What a newer version wrote could change everything.
             return Err(tampered(
                 stored.seq,
-                format!("`{}` is unknown to this version", record.kind()),
+                &format!("`{}` is unknown to this version", record.kind()),
             ));
         };
         let applied = match &mut state {
             Some(state) => state.apply(event),
             None => RequestState::begin(event, record.at).map(|begun| state = Some(begun)),
         };
-        applied.map_err(|error| tampered(stored.seq, error.to_string()))?;
+        applied.map_err(|error| tampered(stored.seq, &error.to_string()))?;
         last = stored.seq;
     }
     Ok(state.map(|state| (state, last)))

@@ -5,6 +5,7 @@
 
 mod engine;
 mod fold;
+mod links;
 mod nodes;
 mod open;
 mod pen;
@@ -56,7 +57,7 @@ struct Shared {
 
 /// A store that forgets runs where it is called; a durable one on threads of its own.
 enum Lane {
-    Inline(Mutex<Engine>),
+    Inline(Box<Mutex<Engine>>),
     Threads {
         committer: Committer,
         reader: ReaderThread,
@@ -169,7 +170,7 @@ impl Journal {
                 committer: Committer::start(engine)?,
                 reader: ReaderThread::start(reader, Arc::clone(&waits))?,
             },
-            _ => Lane::Inline(Mutex::new(engine)),
+            _ => Lane::Inline(Box::new(Mutex::new(engine))),
         };
         Ok(Self(Arc::new(Shared {
             log,
@@ -371,6 +372,12 @@ fn hold(engine: &Mutex<Engine>) -> MutexGuard<'_, Engine> {
 
 pub(crate) fn store_error(error: StoreError) -> ApprovalError {
     ApprovalError::new(Code::StoreUnavailable, error.to_string())
+}
+
+/// A record that cannot be relied upon.
+fn tampered(seq: u64, message: &str) -> ApprovalError {
+    let message = format!("record {seq}: {message}; run `approvals verify`");
+    ApprovalError::new(Code::AuditTampered, message)
 }
 
 fn stopped() -> ApprovalError {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
 use crate::error::{ApprovalError, Code};
-use crate::id::{BootId, RecordId, RequestId};
+use crate::id::{BootId, PersonId, RecordId, RequestId};
 use crate::ledger::{
     AuditRecord, Entry, Frontier, LogEvent, Origin, Previous, StoredRecord, Writer, leaf_hash,
     tiles::grow,
@@ -30,7 +30,11 @@ pub(super) struct Stage {
     pub(super) written: u64,
     pub(super) known: HashMap<RequestId, Known>,
     pub(super) keys: HashMap<IdempotencyKey, RequestId>,
+    /// Links recorded in this batch.
+    pub(super) links: HashMap<String, PersonId>,
     pub(super) batch: Batch,
+    /// How long the log was in front of this batch.
+    pub(super) base: u64,
     boot: BootId,
     pub(super) opened: bool,
 }
@@ -44,6 +48,8 @@ impl Stage {
             written,
             known: HashMap::new(),
             keys: HashMap::new(),
+            links: HashMap::new(),
+            base: head.frontier.size(),
             batch: Batch::default(),
             boot,
             opened: written > 0,

@@ -9,7 +9,7 @@ use super::{Answer, Reply, Work, store_error};
 use crate::clock::{TOLERANCE, Timestamp};
 use crate::error::{ApprovalError, Code};
 use crate::id::RequestId;
-use crate::ledger::{LogEvent, MAX_RECORD, Previous};
+use crate::ledger::{LogEvent, Previous, policy_records};
 use crate::lifecycle::{Ask, Command, Event, Finished, decide};
 use crate::policy::Evaluation;
 use crate::request::Outcome;
@@ -37,7 +37,7 @@ impl Engine {
                 version,
                 digest,
                 text,
-            } => self.policy(stage, version, digest, text, now),
+            } => self.policy(stage, version, digest, &text, now),
             Work::Sweep => self.sweep(stage, now),
             Work::Channel(channel) => {
                 stage.batch.channels.push(channel);
@@ -85,6 +85,7 @@ impl Engine {
             known
         } else {
             self.preface(stage, now)?;
+            self.link(stage, &step.events, now)?;
             let known = stage.events(request, known, &step.events, now, &self.log)?;
             if step.refusal.is_none() {
                 stage.disclose(request, disclosures);
@@ -187,7 +188,7 @@ impl Engine {
         stage: &mut Stage,
         version: u64,
         digest: crate::digest::PolicyDigest,
-        text: String,
+        text: &str,
         now: Timestamp,
     ) -> Reply {
         if let Some((last_version, last_digest)) = stage.policy {
@@ -202,16 +203,9 @@ impl Engine {
             }
         }
         self.preface(stage, now)?;
-        let text = (text.len() < MAX_RECORD / 2).then_some(text);
-        stage.log_event(
-            LogEvent::PolicyLoaded {
-                version,
-                digest,
-                text,
-            },
-            now,
-            &self.log,
-        )?;
+        for event in policy_records(version, digest, text) {
+            stage.log_event(event, now, &self.log)?;
+        }
         stage.policy = Some((version, digest));
         Ok(empty())
     }

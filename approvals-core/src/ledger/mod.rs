@@ -10,6 +10,7 @@ mod anchor;
 mod body;
 mod key;
 mod note;
+mod policy_text;
 mod receipt;
 mod record;
 pub(crate) mod tiles;
@@ -23,6 +24,7 @@ pub use note::{
     Checkpoint, KeyId, NoteError, NoteSignature, Origin, SignedCheckpoint, VerifierKey, sign_note,
     signature_line,
 };
+pub use policy_text::{OtherText, PolicyTexts, policy_records};
 pub use receipt::{Receipt, ReceiptError, VerifiedReceipt};
 pub use record::{
     AuditRecord, Entry, FormatError, LogEvent, MAX_RECORD, Previous, StoredRecord, Writer,

@@ -3,7 +3,7 @@
 use crate::canonical::{self, Value};
 use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
-use crate::id::{BootId, RecordId, RequestId};
+use crate::id::{BootId, PersonId, RecordId, RequestId};
 use crate::lifecycle::Event;
 
 use super::body::Body;
@@ -83,8 +83,26 @@ pub enum LogEvent {
         version: u64,
         /// What names the exact text.
         digest: PolicyDigest,
-        /// The text, when it fits a record.
-        text: Option<String>,
+        /// The text, or the end of it when it did not fit one record: see
+        /// [`LogEvent::PolicyPart`].
+        text: String,
+    },
+    /// `policy.part`: a part of a policy text, right in front of the `policy.loaded` that it
+    /// belongs to. No text is too long to be judged again from the log.
+    PolicyPart {
+        /// The version of the policy.
+        version: u64,
+        /// What names the exact text, all parts of it together.
+        digest: PolicyDigest,
+        /// The part.
+        text: String,
+    },
+    /// `identity.linked`: from here on a vote by this account was taken for that person's.
+    IdentityLinked {
+        /// The person.
+        person: PersonId,
+        /// The account.
+        identity: String,
     },
     /// `anchor.recorded`: others have seen the log as it was at this head, and cosigned it.
     Anchored(SignedCheckpoint),

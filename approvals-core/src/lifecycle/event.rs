@@ -104,6 +104,8 @@ pub struct Approved {
 pub struct Reviewed {
     /// Who.
     pub person: PersonId,
+    /// The account that was proven.
+    pub identity: String,
     /// Yes or no.
     pub vote: Vote,
     /// What the person was shown.

@@ -238,12 +238,14 @@ impl RequestState {
         people.chain(agent).collect()
     }
 
-    /// Whether the person has cast this vote already.
+    /// Whether the person has cast this vote already, or somebody else has with the same account:
+    /// an account that changes hands must not make two people out of one.
     #[must_use]
-    pub fn has_voted(&self, person: &PersonId, vote: Vote) -> bool {
+    pub fn has_voted(&self, person: &PersonId, identity: &str, vote: Vote) -> bool {
+        let same = |review: &Reviewed| review.person == *person || review.identity == identity;
         self.reviews
             .iter()
-            .any(|review| review.person == *person && review.vote == vote)
+            .any(|review| review.vote == vote && same(review))
     }
 
     /// Who has approved so far, group by group.

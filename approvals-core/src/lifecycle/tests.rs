@@ -184,11 +184,12 @@ fn one_yes_one_run_one_outcome() {
 }
 
 #[test]
-fn what_policy_says_of_tomorrow_says_nothing_of_now() {
+fn what_policy_says_of_tomorrow_or_of_long_ago_says_nothing_of_now() {
     let early = |at: Timestamp| at.before(Duration::from_secs(5));
     for (now, want) in [
         (at(0), None),
-        (at(9), None),
+        (at(1), None),
+        (at(2), Some(Code::Expired)),
         (early(at(0)), None),
         (
             early(at(0)).before(Duration::from_micros(1)),

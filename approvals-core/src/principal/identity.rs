@@ -1,7 +1,7 @@
 //! Accounts, people's standing, and how well an identity is proven.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::id::{GroupName, PersonId};
 
@@ -92,9 +92,21 @@ impl IdentityKey {
     }
 }
 
+/// `provider:tenant:subject`; a colon inside the first two is written `%3A`, so that no two
+/// accounts share a text.
 impl fmt::Display for IdentityKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.provider, self.tenant, self.subject)
+        for part in [&self.provider, &self.tenant] {
+            for c in part.chars() {
+                match c {
+                    ':' => f.write_str("%3A")?,
+                    '%' => f.write_str("%25")?,
+                    c => f.write_char(c)?,
+                }
+            }
+            f.write_char(':')?;
+        }
+        f.write_str(&self.subject)
     }
 }
 
@@ -145,6 +157,21 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_accounts_share_a_text() {
+        let text = |provider, tenant, subject| {
+            let identity = IdentityKey::new(provider, tenant, subject).unwrap();
+            identity.to_string()
+        };
+        assert_eq!(text("slack", "T1", "U1"), "slack:T1:U1");
+        assert_eq!(text("ssh", "", "SHA256:x"), "ssh::SHA256:x");
+        let oidc = text("oidc", "https://id.example", "u:1");
+        assert_eq!(oidc, "oidc:https%3A//id.example:u:1");
+        assert_ne!(text("a", "b:c", "d"), text("a", "b", "c:d"));
+        assert_ne!(text("a:b", "c", "d"), text("a", "b:c", "d"));
+        assert_ne!(text("a", "b%3Ac", "d"), text("a", "b:c", "d"));
+    }
 
     #[test]
     fn threat_21_identities_match_byte_for_byte() {

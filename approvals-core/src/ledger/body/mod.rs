@@ -74,6 +74,7 @@ members! {
     text: String,
     anchor: HeadBody,
     pinned: HeadBody,
+    identity: String,
 }
 
 const KINDS: &[&str] = &[
@@ -94,9 +95,11 @@ const KINDS: &[&str] = &[
     "notice.failed",
     "log.genesis",
     "log.opened",
+    "policy.part",
     "policy.loaded",
     "anchor.recorded",
     "log.recovered",
+    "identity.linked",
 ];
 
 pub(super) fn kind(entry: &Entry) -> &str {
@@ -104,9 +107,11 @@ pub(super) fn kind(entry: &Entry) -> &str {
         Entry::Unknown(kind) => kind,
         Entry::Log(LogEvent::Genesis { .. }) => "log.genesis",
         Entry::Log(LogEvent::Opened { .. }) => "log.opened",
+        Entry::Log(LogEvent::PolicyPart { .. }) => "policy.part",
         Entry::Log(LogEvent::PolicyLoaded { .. }) => "policy.loaded",
         Entry::Log(LogEvent::Anchored(_)) => "anchor.recorded",
         Entry::Log(LogEvent::Recovered { .. }) => "log.recovered",
+        Entry::Log(LogEvent::IdentityLinked { .. }) => "identity.linked",
         Entry::Request(_, event) => event.kind(),
     }
 }

@@ -46,6 +46,7 @@ pub(in crate::ledger) struct ApprovedBody {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct Decision {
+    pub(super) identity: String,
     pub(super) vote: Vote,
     pub(super) assurance: Assurance,
     pub(super) groups: BTreeSet<GroupName>,

@@ -22,7 +22,7 @@ impl Body {
                 LogEvent::PolicyLoaded {
                     version: policy.version,
                     digest: policy.digest,
-                    text: self.text,
+                    text: self.text?,
                 }
             }
             "anchor.recorded" => LogEvent::Anchored(self.anchor?.read()?),
@@ -33,6 +33,18 @@ impl Body {
                 };
                 LogEvent::Recovered { pinned }
             }
+            "policy.part" => {
+                let policy = self.policy?;
+                LogEvent::PolicyPart {
+                    version: policy.version,
+                    digest: policy.digest,
+                    text: self.text?,
+                }
+            }
+            "identity.linked" => LogEvent::IdentityLinked {
+                person: human(self.actor.as_ref()?)??,
+                identity: self.identity?,
+            },
             _ => return None,
         })
     }
@@ -108,6 +120,7 @@ impl Body {
         let decision = self.decision?;
         Some(Event::Reviewed(Box::new(Reviewed {
             person: person?,
+            identity: decision.identity,
             vote: decision.vote,
             digest: self.digest?,
             assurance: decision.assurance,

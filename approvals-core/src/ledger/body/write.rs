@@ -18,7 +18,22 @@ impl Body {
                 text,
             } => {
                 self.policy = Some(PolicyRef::new(*version, *digest, Vec::new()));
-                self.text.clone_from(text);
+                self.text = Some(text.clone());
+            }
+            LogEvent::PolicyPart {
+                version,
+                digest,
+                text,
+            } => {
+                self.policy = Some(PolicyRef::new(*version, *digest, Vec::new()));
+                self.text = Some(text.clone());
+            }
+            LogEvent::IdentityLinked {
+                person: of,
+                identity,
+            } => {
+                self.actor = person(of);
+                self.identity = Some(identity.clone());
             }
             LogEvent::Anchored(note) => self.anchor = Some(HeadBody::of(note)),
             LogEvent::Recovered { pinned } => self.pinned = pinned.as_ref().map(HeadBody::of),
@@ -87,6 +102,7 @@ impl Body {
         self.actor = person(&review.person);
         self.digest = Some(review.digest);
         self.decision = Some(Decision {
+            identity: review.identity.clone(),
             vote: review.vote,
             assurance: review.assurance,
             groups: review.groups.clone(),

@@ -1,10 +1,15 @@
 //! What follows from asking.
 
+use std::time::Duration;
+
 use crate::clock::{TOLERANCE, Timestamp};
 use crate::error::Code;
 use crate::lifecycle::command::{Ask, Step};
 use crate::lifecycle::event::{Approved, Denied, Event};
 use crate::policy::Evaluation;
+
+/// For how long what the policy said may wait to be recorded: a freeze may have begun since.
+const GOOD_FOR: Duration = Duration::from_secs(60);
 
 pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
     if ask.created.asked_at > now.after(TOLERANCE) {
@@ -15,13 +20,20 @@ pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
         );
         return Step::refuse(Vec::new(), Code::ClockRegression, message);
     }
+    if ask.created.asked_at < now.before(GOOD_FOR) {
+        let message = format!(
+            "the policy was asked for {} and it is {now}: too long ago; ask again",
+            ask.created.asked_at
+        );
+        return Step::refuse(Vec::new(), Code::Expired, message);
+    }
     let mut created = ask.created.clone();
     created.requirement = match &ask.evaluation {
         Evaluation::Allow(allowance) if ask.over.is_some() => Some(allowance.otherwise.clone()),
         Evaluation::Require(requirement) => Some(requirement.clone()),
         Evaluation::Allow(_) | Evaluation::Deny(_) => None,
     };
-    let until = now.after(std::time::Duration::from_secs(created.use_within_s));
+    let until = now.after(Duration::from_secs(created.use_within_s));
     let open = created.requirement.is_some();
     let first = Event::Created(Box::new(created));
     match &ask.evaluation {

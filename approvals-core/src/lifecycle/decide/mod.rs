@@ -12,6 +12,7 @@ use crate::error::Code;
 use crate::request::Outcome;
 use ask::ask;
 use consume::{burn, consume};
+
 use review::review;
 
 /// What follows from a command, given where the request stands and what time it is.

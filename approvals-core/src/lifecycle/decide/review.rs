@@ -2,6 +2,7 @@
 
 use super::overdue;
 use crate::clock::Timestamp;
+use crate::digest::ActionDigest;
 use crate::error::Code;
 use crate::lifecycle::command::{ReviewFacts, Step};
 use crate::lifecycle::event::{Approved, Denied, Event, ReviewRefused, Reviewed};
@@ -13,33 +14,38 @@ use crate::review::Vote;
 
 pub(super) fn review(state: &RequestState, facts: &ReviewFacts, now: Timestamp) -> Step {
     let mut events: Vec<Event> = overdue(state, now).into_iter().collect();
-    let verdict = if events.is_empty() {
-        eligible(state, facts)
-    } else {
-        Err((
-            Code::Expired,
-            "too late: the request expired, and nothing ran".to_owned(),
-        ))
-    };
-    let standing = match verdict {
-        Ok(standing) => standing,
+    let counted = proven(state, facts, now).and_then(|vote| count(state, &vote, now));
+    match counted {
+        Ok(counted) => Step::accept(counted),
         Err((code, message)) => {
             events.push(Event::ReviewRefused(Box::new(refused(facts, code))));
-            return Step::refuse(events, code, message);
+            Step::refuse(events, code, message)
         }
-    };
-    let vote = recorded(facts, standing);
-    let person = vote.person.clone();
-    let reason = vote.reason.clone();
-    events.push(Event::Reviewed(Box::new(vote.clone())));
+    }
+}
+
+/// What follows from a vote, or why it does not count.
+///
+/// Looks at nothing but the vote as it stands in the record: the gate records what this lets
+/// through, and the verifier asks it again.
+pub(crate) fn count(
+    state: &RequestState,
+    vote: &Reviewed,
+    now: Timestamp,
+) -> Result<Vec<Event>, (Code, String)> {
+    in_time(state, now)?;
+    still_open(state, vote.vote)?;
+    same_action(state, vote.digest)?;
+    eligible(state, vote)?;
+    let mut events = vec![Event::Reviewed(Box::new(vote.clone()))];
     if vote.vote == Vote::Deny {
         events.push(Event::Denied(Denied {
-            by: Some(person),
-            reason,
+            by: Some(vote.person.clone()),
+            reason: vote.reason.clone(),
         }));
     } else if let Some(requirement) = state.requirement() {
         let mut votes = state.reviews().to_vec();
-        votes.push(vote);
+        votes.push(vote.clone());
         if let Some(by) = distinct_enough(requirement, &votes) {
             events.push(Event::Approved(Approved {
                 by,
@@ -47,23 +53,23 @@ pub(super) fn review(state: &RequestState, facts: &ReviewFacts, now: Timestamp) 
             }));
         }
     }
-    Step::accept(events)
+    Ok(events)
 }
 
-/// The standing of somebody whose vote counts, or why it does not.
-fn eligible<'f>(
+/// The vote as it would stand in the record, when it is somebody's who may act at all.
+fn proven(
     state: &RequestState,
-    facts: &'f ReviewFacts,
-) -> Result<&'f Standing, (Code, String)> {
+    facts: &ReviewFacts,
+    now: Timestamp,
+) -> Result<Reviewed, (Code, String)> {
     let review = &facts.review;
     let no = |code: Code, message: &str| Err((code, message.to_owned()));
-    still_open(state, review.vote)?;
-    if review.digest != state.digest() {
-        return no(
-            Code::ActionMismatch,
-            "the decision is about another action than the one on record; open the request again",
-        );
+    in_time(state, now)?;
+    if review.valid_until.is_some_and(|until| now >= until) {
+        return no(Code::Expired, "the signed decision is too old; sign again");
     }
+    still_open(state, review.vote)?;
+    same_action(state, review.digest)?;
     if review.policy != state.policy().digest {
         return no(
             Code::PolicyChanged,
@@ -82,18 +88,40 @@ fn eligible<'f>(
             "the decision claims to be somebody else's",
         );
     }
-    let Some(standing) = facts
-        .standing
-        .as_ref()
-        .filter(|standing| standing.active && standing.person == *person)
-    else {
-        return no(
+    let standing = facts.standing.as_ref();
+    match standing.filter(|standing| standing.active && standing.person == *person) {
+        Some(standing) => Ok(recorded(facts, standing)),
+        None => no(
             Code::NotEligible,
             "this person is disabled or unknown to the directory",
-        );
-    };
-    let asks = state.requesters().contains(person);
-    match review.vote {
+        ),
+    }
+}
+
+fn in_time(state: &RequestState, now: Timestamp) -> Result<(), (Code, String)> {
+    match overdue(state, now) {
+        None => Ok(()),
+        Some(_) => Err((
+            Code::Expired,
+            "too late: the request expired, and nothing ran".to_owned(),
+        )),
+    }
+}
+
+fn same_action(state: &RequestState, digest: ActionDigest) -> Result<(), (Code, String)> {
+    if digest == state.digest() {
+        return Ok(());
+    }
+    let message =
+        "the decision is about another action than the one on record; open the request again";
+    Err((Code::ActionMismatch, message.to_owned()))
+}
+
+/// Whether this person's vote counts for this request.
+fn eligible(state: &RequestState, vote: &Reviewed) -> Result<(), (Code, String)> {
+    let no = |code: Code, message: &str| Err((code, message.to_owned()));
+    let asks = state.requesters().contains(&vote.person);
+    match vote.vote {
         Vote::Approve if asks => {
             return no(
                 Code::SelfApproval,
@@ -101,16 +129,16 @@ fn eligible<'f>(
             );
         }
         // Somebody who stands behind the request may always stop it.
-        Vote::Deny if asks => return Ok(standing),
+        Vote::Deny if asks => return Ok(()),
         _ => {}
     }
-    if state.has_voted(person, review.vote) {
+    if state.has_voted(&vote.person, &vote.identity, vote.vote) {
         return no(
             Code::DuplicateVote,
-            "this person has voted already; people count, not accounts",
+            "this person or this account has voted already; people count, not accounts",
         );
     }
-    in_quorum(state.requirement(), standing, facts).map(|()| standing)
+    in_quorum(state.requirement(), vote)
 }
 
 fn still_open(state: &RequestState, vote: Vote) -> Result<(), (Code, String)> {
@@ -141,15 +169,11 @@ fn still_open(state: &RequestState, vote: Vote) -> Result<(), (Code, String)> {
     Err((code, message.to_owned()))
 }
 
-fn in_quorum(
-    requirement: Option<&Requirement>,
-    standing: &Standing,
-    facts: &ReviewFacts,
-) -> Result<(), (Code, String)> {
+fn in_quorum(requirement: Option<&Requirement>, vote: &Reviewed) -> Result<(), (Code, String)> {
     let quorums = requirement.map(Requirement::quorums).unwrap_or_default();
     let mut mine = quorums
         .iter()
-        .filter(|quorum| standing.groups.contains(&quorum.group))
+        .filter(|quorum| vote.groups.contains(&quorum.group))
         .peekable();
     if mine.peek().is_none() {
         let groups: Vec<_> = quorums
@@ -161,9 +185,9 @@ fn in_quorum(
             format!("only members of {} may decide this", groups.join(", ")),
         ));
     }
-    let have = facts.review.approver.assurance();
+    let have = vote.assurance;
     // A denial needs no strong proof: it can only make things safer.
-    if facts.review.vote == Vote::Deny || mine.any(|quorum| have >= quorum.assurance) {
+    if vote.vote == Vote::Deny || mine.any(|quorum| have >= quorum.assurance) {
         return Ok(());
     }
     Err((
@@ -186,6 +210,7 @@ fn recorded(facts: &ReviewFacts, standing: &Standing) -> Reviewed {
     let review = &facts.review;
     Reviewed {
         person: standing.person.clone(),
+        identity: review.approver.identity().to_string(),
         vote: review.vote,
         digest: review.digest,
         assurance: review.approver.assurance(),
