@@ -94,7 +94,10 @@ impl Stage {
             let (stored, here) =
                 self.encode(Entry::Request(request, event.clone()), last, at, log, ahead)?;
             last = Some(here);
-            ready.push((stored, changes_the_card(event)));
+            let asked = state
+                .as_ref()
+                .is_some_and(|state| state.requirement().is_some());
+            ready.push((stored, asked && changes_the_card(event)));
         }
         let (Some(state), Some(last)) = (state, last) else {
             return Err(ApprovalError::new(
@@ -210,17 +213,17 @@ fn deadline(state: &RequestState) -> Option<Timestamp> {
     }
 }
 
-/// Whether copies that people see must be drawn again.
+/// Whether copies that people see must be drawn again; what nobody is asked has no copies.
 fn changes_the_card(event: &Event) -> bool {
-    match event {
-        Event::Created(created) => created.requirement.is_some(),
-        Event::Reviewed(_)
-        | Event::Approved(_)
-        | Event::Denied(_)
-        | Event::Expired
-        | Event::Cancelled => true,
-        _ => false,
-    }
+    matches!(
+        event,
+        Event::Created(_)
+            | Event::Reviewed(_)
+            | Event::Approved(_)
+            | Event::Denied(_)
+            | Event::Expired
+            | Event::Cancelled
+    )
 }
 
 fn impossible(error: crate::lifecycle::ImpossibleEvent) -> ApprovalError {

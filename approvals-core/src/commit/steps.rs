@@ -75,7 +75,7 @@ impl Engine {
         if let Command::Consume(wish) = command
             && stage
                 .policy
-                .is_some_and(|(_, digest)| digest != wish.policy)
+                .is_some_and(|(_, digest)| digest != wish.policy.digest())
         {
             let message = "the policy on record is not the one this process holds; load it again and ask again";
             return Err(ApprovalError::new(Code::PolicyChanged, message).with_request(request));
@@ -87,7 +87,8 @@ impl Engine {
             self.preface(stage, now)?;
             self.link(stage, &step.events, now)?;
             let known = stage.events(request, known, &step.events, now, &self.log)?;
-            if step.refusal.is_none() {
+            // What was asked is on record even if a rule said no; a vote that does not count is not.
+            if step.refusal.is_none() || matches!(command, Command::Ask(_)) {
                 stage.disclose(request, disclosures);
             }
             Some(known)

@@ -37,7 +37,7 @@ impl PermitPort for Port {
         let (inner, proposal) = (Arc::clone(&self.inner), Arc::clone(&self.proposal));
         let (approved, by) = (Arc::clone(&self.approved), self.by(attempt));
         Box::pin(async move {
-            let gathered = facts(&inner, &proposal, &approved, digest, by);
+            let gathered = facts(&inner, proposal, &approved, digest, by);
             let command = Command::Consume(Box::new(gathered.await?));
             // When nobody waits for the answer any more, the permit reports that nothing started.
             let ticket = inner.journal.command(command);
@@ -91,14 +91,14 @@ fn queued(inner: &Arc<Inner>, command: Command) -> Queued<()> {
 /// Everything that must still hold when the approval is used: who approved, and what policy says.
 async fn facts(
     inner: &Inner,
-    proposal: &Proposal,
+    proposal: Arc<Proposal>,
     approved: &RequestState,
     digest: ActionDigest,
     by: Attempt,
 ) -> Result<Consumption, ApprovalError> {
     let policy = inner.policy();
     let request = approved.id();
-    let mut wish = Consumption::new(request, digest, policy.digest(), by);
+    let mut wish = Consumption::new(request, digest, by, (*policy).clone(), proposal);
     let given = |review: &&Reviewed| review.vote == Vote::Approve;
     for review in approved.reviews().iter().filter(given) {
         let standing = inner.standing(&review.person).await;
@@ -107,10 +107,9 @@ async fn facts(
         wish.standings.extend(standing);
     }
     wish.engines = inner.engines.names();
-    if policy.digest() != approved.policy().digest || !wish.engines.is_empty() {
-        let now = inner.clock.now();
-        let judgement = inner.engines.judge(&policy, proposal, now).await;
-        wish.changed = Some(judgement.evaluation);
-    }
+    // The policy is asked once more when the lock is held; engines may take their time.
+    let now = inner.clock.now();
+    let judgement = inner.engines.judge(&policy, &wish.proposal, now).await;
+    wish.judged = Some(judgement.evaluation);
     Ok(wish)
 }

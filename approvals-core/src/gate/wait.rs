@@ -83,10 +83,7 @@ impl Asking {
                 self.tell(state, *until);
                 Some(Ok(()))
             }
-            Phase::Denied { by: None, .. } => no(
-                Code::PolicyDenied,
-                "a policy rule forbids this; no approval can lift it",
-            ),
+            Phase::Denied { by: None, code, .. } => no(*code, forbids(*code)),
             Phase::Denied {
                 by: Some(person), ..
             } => Some(Err(self.denied(state, person).await)),
@@ -136,5 +133,13 @@ impl Asking {
             Some(reason) => error.with_reason(reason.raw()),
             None => error,
         }
+    }
+}
+
+/// What a no that no person said means to whoever finds it on record.
+fn forbids(code: Code) -> &'static str {
+    match code {
+        Code::Frozen => "this was frozen when it was asked; ask again when the freeze is over",
+        _ => "a policy rule forbids this; no approval can lift it",
     }
 }

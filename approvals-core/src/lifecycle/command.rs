@@ -1,13 +1,15 @@
 //! What the gate wants to do, with the facts it has gathered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::event::{Attempt, Created, Event, Finished, NoticeResult};
-use crate::digest::{ActionDigest, PolicyDigest};
+use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{EngineName, PersonId, RequestId};
-use crate::policy::{Ceiling, Evaluation};
+use crate::policy::{Ceiling, Evaluation, Policy};
 use crate::principal::Standing;
+use crate::proposal::Proposal;
 use crate::review::Review;
 
 /// One thing to do to one request.
@@ -124,17 +126,18 @@ pub struct Consumption {
     pub request: RequestId,
     /// What is about to run.
     pub digest: ActionDigest,
-    /// The policy that the asking process holds now.
-    pub policy: PolicyDigest,
+    /// The policy that the asking process holds now; asked again for the time of the use.
+    pub policy: Policy,
+    /// What it is asked about.
+    pub proposal: Arc<Proposal>,
     /// The engines that judged it now, beside that policy.
     pub engines: BTreeSet<EngineName>,
     /// Who uses it.
     pub by: Attempt,
     /// The standing, now, of everybody who approved.
     pub standings: BTreeMap<PersonId, Standing>,
-    /// What the policy and the engines of now say, when they are not surely what judged the
-    /// request: an engine may look at the time.
-    pub changed: Option<Evaluation>,
+    /// What the policy and these engines said a moment ago; none when only the policy is asked.
+    pub judged: Option<Evaluation>,
 }
 
 impl Consumption {
@@ -143,17 +146,19 @@ impl Consumption {
     pub fn new(
         request: RequestId,
         digest: ActionDigest,
-        policy: PolicyDigest,
         by: Attempt,
+        policy: Policy,
+        proposal: Arc<Proposal>,
     ) -> Self {
         Self {
             request,
             digest,
             policy,
+            proposal,
             engines: BTreeSet::new(),
             by,
             standings: BTreeMap::new(),
-            changed: None,
+            judged: None,
         }
     }
 }

@@ -142,6 +142,8 @@ pub struct Denied {
     pub by: Option<PersonId>,
     /// Binds the reason the person gave.
     pub reason: Option<Commitment>,
+    /// Which kind of no: `Denied` when a person said it.
+    pub code: Code,
 }
 
 /// The right to run was used up; from here on the body may run.

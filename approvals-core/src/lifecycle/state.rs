@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::event::{Attempt, Created, Denied, Event, Reviewed};
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
+use crate::error::Code;
 use crate::id::{PersonId, RequestId};
 use crate::policy::Requirement;
 use crate::request::{IdempotencyKey, Outcome, PolicyRef, Progress, Status};
@@ -41,6 +42,8 @@ pub enum Phase {
         by: Option<PersonId>,
         /// Binds the reason given.
         reason: Option<Commitment>,
+        /// Which kind of no.
+        code: Code,
     },
     /// Out of time, before a decision or before use.
     Expired,
@@ -113,10 +116,13 @@ impl RequestState {
                     automatic: false,
                 }
             }
-            (Pending | Approved { .. }, Event::Denied(Denied { by, reason })) => Phase::Denied {
-                by: by.clone(),
-                reason: reason.clone(),
-            },
+            (Pending | Approved { .. }, Event::Denied(Denied { by, reason, code })) => {
+                Phase::Denied {
+                    by: by.clone(),
+                    reason: reason.clone(),
+                    code: *code,
+                }
+            }
             (Pending | Approved { .. }, Event::Expired) => Phase::Expired,
             (Pending | Approved { .. }, Event::Cancelled) => Phase::Cancelled,
             (Approved { .. }, Event::Consumed(consumed))

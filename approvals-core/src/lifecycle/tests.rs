@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU8;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, PolicyDigest, RedactionKey, SchemaDigest};
 use crate::error::Code;
 use crate::id::{BootId, GroupName, PersonId, RecordId, RequestId};
-use crate::policy::{Evaluation, Forbidden, Quorum, Requirement};
+use crate::policy::{Evaluation, Forbidden, Policy, Quorum, Requirement};
 use crate::principal::{Agent, Assurance, IdentityKey, Standing};
 use crate::proposal::Proposal;
 use crate::request::{Outcome, PolicyRef, Status};
@@ -38,9 +39,19 @@ fn quorums(list: &[(&str, u8, Assurance)]) -> Requirement {
     Requirement::new(quorums.collect(), HOUR, HOUR, Vec::new()).unwrap()
 }
 
-/// A request by an agent of Alice, owned by Olga.
-fn ask(evaluation: Evaluation) -> Command {
-    let agent = Agent::new("bot").on_behalf_of("u_alice").owned_by("u_olga");
+/// A policy of these rules, with one person of `ops` by default.
+fn rules(rules: &str) -> Policy {
+    let text = format!("version = 1\ndefault = {{ require = [{{ group = \"ops\" }}] }}\n{rules}");
+    let groups = ["ops", "security", "cooks"].map(|name| name.parse().unwrap());
+    Policy::parse(&text, &groups.into(), &[]).unwrap()
+}
+
+fn agent() -> Agent {
+    Agent::new("bot").on_behalf_of("u_alice").owned_by("u_olga")
+}
+
+/// What an agent of Alice, owned by Olga, asks.
+fn proposal() -> Proposal {
     let action = Action {
         scope: "db.drop".parse().unwrap(),
         function: "f".to_owned(),
@@ -51,11 +62,14 @@ fn ask(evaluation: Evaluation) -> Command {
         environment: None,
         tenant: None,
     };
-    let proposal = Proposal::new(agent.requester().unwrap(), action);
+    Proposal::new(agent().requester().unwrap(), action)
+}
+
+fn ask(evaluation: Evaluation) -> Command {
     let key = RedactionKey::from_bytes(&[0; 32]);
     let sealed = SealedAction::seal(
-        &proposal,
-        AgentClaims::of(&agent).unwrap(),
+        &proposal(),
+        AgentClaims::of(&agent()).unwrap(),
         RequestId::from_bytes([1; 16]),
         at(60),
         &Salts::fresh().unwrap(),
@@ -144,7 +158,14 @@ fn standing(person: PersonId, groups: &[&str]) -> Standing {
 }
 
 fn wish(state: &RequestState, people: &[(&str, &[&str])]) -> Consumption {
-    let mut wish = Consumption::new(state.id(), state.digest(), policy(), attempt(1));
+    let lets_through = rules("[[rule]]\nid = \"any\"\nscope = \"db.drop\"\neffect = \"auto\"");
+    let mut wish = Consumption::new(
+        state.id(),
+        state.digest(),
+        attempt(1),
+        lets_through,
+        Arc::new(proposal()),
+    );
     for (who, groups) in people {
         let person: PersonId = who.parse().unwrap();
         wish.standings
@@ -400,31 +421,62 @@ fn i2_threat_01_another_digest_is_refused() {
 
 #[test]
 fn eligibility_and_policy_are_asked_again_at_use() {
-    let stricter = quorums(&[("ops", 2, Assurance::A1)]);
-    let check = |groups: &[&str], changed: Option<Evaluation>, want: Option<Code>| {
+    let check = |groups: &[&str], now: &str, judged: Option<Evaluation>, want: Option<Code>| {
         let mut case = Case::of(one());
         case.review("u_bob", &["ops"], Vote::Approve, at(1));
         let mut wish = wish(case.state(), &[("u_bob", groups)]);
-        wish.changed = changed;
-        assert_eq!(case.run(&Command::Consume(Box::new(wish)), at(2)), want);
+        wish.policy = rules(now);
+        wish.judged = judged.clone();
+        let got = case.run(&Command::Consume(Box::new(wish)), at(2));
+        assert_eq!(got, want, "{now} {judged:?}");
         // An approval that is worth nothing any more is not left lying about.
         assert!(!case.state().is_live());
         assert_eq!(case.ran(), want.is_none());
     };
-    check(&["cooks"], None, Some(Code::NotEligible));
-    check(&[], None, Some(Code::NotEligible));
-    check(
-        &["ops"],
-        Some(Evaluation::Deny(Forbidden::by(Vec::new()))),
-        Some(Code::PolicyChanged),
+    let rule = |rest: &str| format!("[[rule]]\nid = \"x\"\nscope = \"db.drop\"\n{rest}");
+    check(&["cooks"], "", None, Some(Code::NotEligible));
+    check(&[], "", None, Some(Code::NotEligible));
+    check(&["ops"], "", None, None);
+    let stricter = Some(Code::PolicyChanged);
+    check(&["ops"], &rule("effect = \"deny\""), None, stricter);
+    let two = "require = [{ group = \"ops\", n = 2 }]";
+    check(&["ops"], &rule(two), None, stricter);
+    let another = "require = [{ group = \"security\" }]";
+    check(&["ops"], &rule(another), None, stricter);
+    check(&["ops", "security"], &rule(another), None, None);
+    check(&["ops"], &rule("effect = \"auto\""), None, None);
+    // What engines said a moment before counts as well.
+    let forbidden = Evaluation::Deny(Forbidden::by(Vec::new()));
+    check(&["ops"], "", Some(forbidden), stricter);
+    let two = Evaluation::Require(quorums(&[("ops", 2, Assurance::A1)]));
+    check(&["ops"], "", Some(two), stricter);
+    check(&["ops"], "", Some(Evaluation::Require(one())), None);
+}
+
+#[test]
+fn a_freeze_that_began_in_between_holds_and_ends_the_request() {
+    // The clock of these tests starts at 2027-01-15T08:00:00Z.
+    let policy = rules(
+        "calendar.freeze.windows = [{ from = \"2027-01-15T08:10:00Z\", to = \"2027-01-15T08:20:00Z\" }]\n\
+         [[rule]]\nid = \"freeze\"\nscope = \"*\"\nwhen = { calendar = \"freeze\" }\neffect = \"deny\"",
     );
-    check(
-        &["ops"],
-        Some(Evaluation::Require(stricter)),
-        Some(Code::PolicyChanged),
-    );
-    check(&["ops"], Some(Evaluation::Require(one())), None);
-    check(&["ops"], None, None);
+    let micro = Duration::from_micros(1);
+    for (now, want) in [
+        (at(10).before(micro), None),
+        (at(10), Some(Code::Frozen)),
+        (at(20).before(micro), Some(Code::Frozen)),
+        (at(20), None),
+    ] {
+        let mut case = Case::of(one());
+        case.review("u_bob", &["ops"], Vote::Approve, at(1));
+        let mut wish = wish(case.state(), &[("u_bob", &["ops"])]);
+        wish.policy = policy.clone();
+        // What was said a moment before the lock was had does not decide.
+        wish.judged = Some(policy.evaluate(&wish.proposal, at(9)));
+        assert_eq!(case.run(&Command::Consume(Box::new(wish)), now), want);
+        assert_eq!(case.ran(), want.is_none(), "{now}");
+        assert!(!case.state().is_live());
+    }
 }
 
 #[test]
@@ -471,6 +523,17 @@ fn a_rule_that_forbids_is_on_record() {
     );
     assert_eq!(case.state().status(), Status::Denied);
     assert_eq!(case.consume(&[], at(1)), Some(Code::Denied));
+    // A no that ends by itself is another one, and stands so in the record.
+    let mut case = Case(None, Vec::new());
+    let frozen = Forbidden::frozen(vec!["freeze".parse().unwrap()], Some(at(5)));
+    assert_eq!(
+        case.run(&ask(Evaluation::Deny(frozen)), at(0)),
+        Some(Code::Frozen)
+    );
+    let Phase::Denied { by, code, .. } = case.state().phase() else {
+        panic!("{:?}", case.state().phase());
+    };
+    assert_eq!((by, *code), (&None, Code::Frozen));
 }
 
 #[test]

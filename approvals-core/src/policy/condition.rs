@@ -3,7 +3,9 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use super::calendar::Calendars;
 use super::scalar::{Family, Literal, Scalar};
+use crate::clock::Timestamp;
 use crate::proposal::Proposal;
 
 /// Whether something holds, as far as the proposal tells.
@@ -39,6 +41,14 @@ impl Holds {
     }
 }
 
+/// What conditions look into.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Situation<'a> {
+    pub(super) proposal: &'a Proposal,
+    pub(super) at: Timestamp,
+    pub(super) calendars: &'a Calendars,
+}
+
 /// What a condition looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Path {
@@ -46,6 +56,8 @@ pub(super) enum Path {
     Tenant,
     Resource,
     Agent,
+    /// The calendars that cover the time.
+    Calendar,
     /// A parameter, and the members to walk down from there.
     Arg {
         name: String,
@@ -80,11 +92,29 @@ pub(super) enum Test {
 }
 
 impl Condition {
-    pub(super) fn holds(&self, proposal: &Proposal) -> Holds {
-        match self.path.look(proposal) {
+    pub(super) fn holds(&self, situation: &Situation<'_>) -> Holds {
+        if self.path == Path::Calendar {
+            return Holds::all(self.tests.iter().map(|test| test.holds_now(situation)));
+        }
+        match self.path.look(situation.proposal) {
             Some(value) => Holds::all(self.tests.iter().map(|test| test.holds(value))),
             None => Holds::Unknown,
         }
+    }
+
+    /// When the calendars that it is bound to let go, as far as that is in sight.
+    pub(super) fn until(&self, situation: &Situation<'_>) -> Option<Timestamp> {
+        let names = self.tests.iter().flat_map(|test| match test {
+            Test::Eq(name) => std::slice::from_ref(name),
+            Test::In(names) => names,
+            _ => &[],
+        });
+        let calendars = names.filter_map(|name| situation.calendars.get(name.scalar().text()?));
+        let covering = calendars.filter(|calendar| calendar.covers(situation.at));
+        let ends: Option<Vec<Timestamp>> = covering
+            .map(|calendar| calendar.until(situation.at))
+            .collect();
+        ends?.into_iter().max()
     }
 
     pub(super) fn family(&self) -> Option<Family> {
@@ -111,6 +141,7 @@ impl Path {
             Self::Tenant => action.tenant.as_deref().map(Scalar::Text),
             Self::Resource => action.resource.as_deref().map(Scalar::Text),
             Self::Agent => Some(Scalar::Text(proposal.requester.agent().as_str())),
+            Self::Calendar => None,
             Self::Arg { name, members } => {
                 let mut value = action.param(name)?;
                 for member in members {
@@ -123,6 +154,46 @@ impl Path {
 }
 
 impl Test {
+    /// Whether the calendars that it names cover the time.
+    fn holds_now(&self, situation: &Situation<'_>) -> Holds {
+        // The loader knows every name; one that is missing all the same can only tighten.
+        let covers = |name: &Literal| {
+            let calendar = situation.calendars.get(name.scalar().text()?)?;
+            Some(calendar.covers(situation.at))
+        };
+        let any = |names: &[Literal]| {
+            let known: Option<Vec<bool>> = names.iter().map(covers).collect();
+            known.map(|known| known.contains(&true))
+        };
+        Holds::from(match self {
+            Self::Eq(name) => covers(name),
+            Self::Ne(name) => covers(name).map(|covers| !covers),
+            Self::In(names) => any(names),
+            Self::NotIn(names) => any(names).map(|any| !any),
+            _ => None,
+        })
+    }
+
+    /// Whether it tests for names, one or several.
+    pub(super) fn takes_names(&self) -> bool {
+        matches!(
+            self,
+            Self::Eq(_) | Self::Ne(_) | Self::In(_) | Self::NotIn(_)
+        )
+    }
+
+    /// The texts it compares with.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        let literals = match self {
+            Self::Eq(literal) | Self::Ne(literal) => std::slice::from_ref(literal),
+            Self::In(literals) | Self::NotIn(literals) => literals,
+            _ => &[],
+        };
+        literals
+            .iter()
+            .filter_map(|literal| literal.scalar().text())
+    }
+
     fn holds(&self, value: Scalar<'_>) -> Holds {
         let compare = |literal: &Literal| value.compare(literal.scalar());
         let is_one_of = |literals: &[Literal]| {
@@ -179,6 +250,7 @@ impl fmt::Display for Path {
             Self::Tenant => f.write_str("tenant"),
             Self::Resource => f.write_str("resource"),
             Self::Agent => f.write_str("agent"),
+            Self::Calendar => f.write_str("calendar"),
             Self::Arg { name, members } => {
                 write!(f, "args.{name}")?;
                 members.iter().try_for_each(|member| write!(f, ".{member}"))

@@ -1,6 +1,6 @@
 //! Evaluation: pure, total, and strict about what it does not know.
 
-use super::condition::Holds;
+use super::condition::{Holds, Situation};
 use super::model::{Effect, Policy, Rule};
 use super::requirement::{Allowance, Evaluation, Forbidden, Requirement};
 use crate::clock::Timestamp;
@@ -18,13 +18,14 @@ impl Policy {
     /// replace it, and ceilings of `auto` rules that may match are kept, so that leaving a value
     /// out never buys a weaker answer than any value would.
     #[must_use]
-    pub fn evaluate(&self, proposal: &Proposal, _at: Timestamp) -> Evaluation {
+    pub fn evaluate(&self, proposal: &Proposal, at: Timestamp) -> Evaluation {
+        let situation = self.situation(proposal, at);
         let mut matched = Matched::default();
         for rule in self.rules_for(&proposal.action.scope) {
-            matched.add(rule, rule.holds(proposal));
+            matched.add(rule, rule.holds(&situation));
         }
         if !matched.denied.is_empty() {
-            return Evaluation::Deny(Forbidden::by(ids(&matched.denied)));
+            return Evaluation::Deny(matched.forbidden(&situation));
         }
         let default = self.default_requirement();
         match (&matched.required, &matched.perhaps_required) {
@@ -60,6 +61,20 @@ impl<'p> Matched<'p> {
             (Effect::Require(more), Holds::Yes) => tighten(&mut self.required, more),
             (Effect::Require(more), Holds::Unknown) => tighten(&mut self.perhaps_required, more),
         }
+    }
+
+    /// A no that ends with a calendar only if each rule behind it is bound to one.
+    fn forbidden(&self, situation: &Situation<'_>) -> Forbidden {
+        let rules = ids(&self.denied);
+        let calendars: Option<Vec<_>> = self.denied.iter().map(|rule| rule.calendar()).collect();
+        let Some(calendars) = calendars else {
+            return Forbidden::by(rules);
+        };
+        let ends: Option<Vec<Timestamp>> = calendars
+            .into_iter()
+            .map(|condition| condition.until(situation))
+            .collect();
+        Forbidden::frozen(rules, ends.and_then(|ends| ends.into_iter().max()))
     }
 
     fn allowance(&self, proposal: &Proposal, default: &Requirement) -> Allowance {

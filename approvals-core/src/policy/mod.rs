@@ -31,9 +31,32 @@
 //! or against operators, all of which must hold: `eq ne in not_in gt ge lt le starts_with
 //! ends_with contains`. Comparison is exact: case counts, nothing is trimmed, no number is rounded.
 //!
+//! # Calendars
+//!
+//! ```toml
+//! [calendar.freeze]
+//! windows = [{ from = "2026-12-20T00:00:00Z", to = "2027-01-03T00:00:00Z" }]
+//! weekly = [{ days = ["fri"], from = "16:00", to = "24:00", utc_offset = "+01:00" }]
+//!
+//! [[rule]]
+//! id = "freeze"
+//! scope = "*"
+//! when = { env = "prod", calendar = "freeze" }
+//! effect = "deny"
+//! ```
+//!
+//! `calendar` tests whether a calendar covers the time: `"freeze"`, or `eq`, `ne`, `in`, `not_in`
+//! with names. A window's end is the first moment after it; a weekly window whose `to` is not
+//! after `from` ends on the next day. Weekly windows are cut from days at a fixed distance to UTC,
+//! and no time-zone database is asked: an auditor's replay, years later and on any machine, must
+//! find the same answer. Rules are looked at when something is asked and again when an approval is
+//! used, so that a freeze that began in between holds. What every rule behind a no leaves to a
+//! calendar is `Frozen`; any other no of a rule is `PolicyDenied`.
+//!
 //! Trusted: who can modify the policy file can let anything run, so it belongs to an operator and
 //! never to the agent's user.
 
+mod calendar;
 mod compare;
 mod condition;
 pub(crate) mod document;
@@ -55,5 +78,5 @@ pub use engine::{Answer, EngineError, Judged, Opinion, PolicyEngine, WantedEngin
 pub use load::PolicyError;
 pub use model::{Policy, RuleSummary};
 pub use requirement::{
-    Allowance, Ceiling, Evaluation, Forbidden, Quorum, Requirement, ZeroApprovals,
+    Allowance, Ceiling, Evaluation, Forbidden, Freeze, Quorum, Requirement, ZeroApprovals,
 };

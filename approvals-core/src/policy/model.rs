@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::condition::{Condition, Holds};
+use super::calendar::Calendars;
+use super::condition::{Condition, Holds, Path, Situation};
 use super::engine::WantedEngine;
 use super::rate::Rate;
 use super::requirement::Requirement;
+use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
 use crate::id::RuleId;
 use crate::proposal::Proposal;
@@ -25,6 +27,7 @@ struct Inner {
     digest: PolicyDigest,
     version: u64,
     default: Requirement,
+    calendars: Calendars,
     rules: Vec<Rule>,
     /// The places of the rules by their exact scope or, for a wildcard, by what stands before the
     /// star: that ends with a dot or is empty, so it never equals a scope.
@@ -38,6 +41,7 @@ struct Inner {
 pub(super) struct Parts {
     pub(super) version: u64,
     pub(super) default: Requirement,
+    pub(super) calendars: Calendars,
     pub(super) rules: Vec<Rule>,
     pub(super) engines: Vec<WantedEngine>,
     pub(super) unchecked: Vec<String>,
@@ -87,6 +91,7 @@ impl Policy {
             digest: PolicyDigest::of(text.as_bytes()),
             version: parts.version,
             default: parts.default,
+            calendars: parts.calendars,
             rules: parts.rules,
             index,
             engines: parts.engines,
@@ -137,6 +142,15 @@ impl Policy {
         self.0.unchecked.clone()
     }
 
+    /// What the rules look into when this is asked at that time.
+    pub(super) fn situation<'a>(&'a self, proposal: &'a Proposal, at: Timestamp) -> Situation<'a> {
+        Situation {
+            proposal,
+            at,
+            calendars: &self.0.calendars,
+        }
+    }
+
     /// The rules that are for this scope, in the order of the file; the others are not looked at.
     pub(super) fn rules_for(&self, scope: &Scope) -> Vec<&Rule> {
         let scope = scope.as_str();
@@ -168,8 +182,15 @@ impl fmt::Debug for Policy {
 }
 
 impl Rule {
-    pub(super) fn holds(&self, proposal: &Proposal) -> Holds {
-        Holds::all(self.when.iter().map(|condition| condition.holds(proposal)))
+    pub(super) fn holds(&self, situation: &Situation<'_>) -> Holds {
+        Holds::all(self.when.iter().map(|condition| condition.holds(situation)))
+    }
+
+    /// Its condition on a calendar, when it has one.
+    pub(super) fn calendar(&self) -> Option<&Condition> {
+        self.when
+            .iter()
+            .find(|condition| condition.path == Path::Calendar)
     }
 
     fn summary(&self) -> RuleSummary {

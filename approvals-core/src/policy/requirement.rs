@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clock::Timestamp;
+use crate::error::Code;
 use crate::id::{GroupName, RuleId};
 use crate::principal::Assurance;
 
@@ -72,7 +74,7 @@ impl Ceiling {
     }
 }
 
-/// A hard no.
+/// A no that no approval can lift.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Forbidden {
@@ -80,36 +82,77 @@ pub struct Forbidden {
     pub rules: Vec<RuleId>,
     /// What kept engines from judging, a sentence each; a no by itself.
     pub problems: Vec<String>,
+    /// When it ends by itself: set when every rule behind it is bound to a calendar.
+    pub frozen: Option<Freeze>,
+}
+
+/// A no that ends with a calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Freeze {
+    /// When the calendars let go, as far as that is in sight.
+    pub until: Option<Timestamp>,
 }
 
 impl Forbidden {
-    /// Forbidden by these rules.
+    /// Forbidden by these rules, at any time.
     #[must_use]
     pub fn by(rules: Vec<RuleId>) -> Self {
         Self {
             rules,
             problems: Vec::new(),
+            frozen: None,
         }
     }
 
-    /// Forbidden because this kept somebody from judging.
+    /// Forbidden by these rules, each of them bound to a calendar, until it lets go.
+    #[must_use]
+    pub fn frozen(rules: Vec<RuleId>, until: Option<Timestamp>) -> Self {
+        Self {
+            frozen: Some(Freeze { until }),
+            ..Self::by(rules)
+        }
+    }
+
+    /// Forbidden because of this, which is no rule of the policy.
     #[must_use]
     pub fn because(problem: impl Into<String>) -> Self {
         Self {
-            rules: Vec::new(),
             problems: vec![problem.into()],
+            ..Self::by(Vec::new())
+        }
+    }
+
+    /// `Frozen` for what a calendar forbids for a time, `PolicyDenied` for any other no.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self.frozen {
+            Some(_) => Code::Frozen,
+            None => Code::PolicyDenied,
+        }
+    }
+
+    /// What the rules behind it say, in a sentence.
+    fn by_rules(&self) -> String {
+        let rules: Vec<String> = self.rules.iter().map(|rule| format!("`{rule}`")).collect();
+        let rules = rules.join(", ");
+        match self.frozen {
+            None => format!("policy rule {rules} forbids this; no approval can lift it"),
+            Some(Freeze { until: Some(until) }) => {
+                format!("policy rule {rules} freezes this until {until}; ask again then")
+            }
+            Some(Freeze { until: None }) => {
+                format!("policy rule {rules} freezes this; ask again when its calendar lets go")
+            }
         }
     }
 }
 
 impl fmt::Display for Forbidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rules: Vec<String> = self.rules.iter().map(|rule| format!("`{rule}`")).collect();
-        let by = (!rules.is_empty() || self.problems.is_empty()).then(|| {
-            let rules = rules.join(", ");
-            format!("policy rule {rules} forbids this; no approval can lift it")
-        });
-        let sentences: Vec<&str> = by
+        let said = !self.rules.is_empty() || self.problems.is_empty();
+        let by_rules = said.then(|| self.by_rules());
+        let sentences: Vec<&str> = by_rules
             .iter()
             .chain(&self.problems)
             .map(String::as_str)

@@ -15,6 +15,8 @@ impl Evaluation {
         match (self, said) {
             (Self::Deny(mut have), Ok(Opinion::Deny(rules))) => {
                 have.rules.extend(named(engine, &rules));
+                // An engine's no does not end with the policy's calendar.
+                have.frozen = None;
                 Self::Deny(have)
             }
             (answer, Ok(Opinion::Deny(rules))) => {
@@ -23,6 +25,7 @@ impl Evaluation {
             }
             (Self::Deny(mut have), Err(error)) => {
                 have.problems.push(problem(engine, &error));
+                have.frozen = None;
                 Self::Deny(have)
             }
             (answer, Err(error)) => {

@@ -66,6 +66,18 @@ pub(in crate::ledger) struct RefusalBody {
     pub(super) burned: bool,
 }
 
+impl RefusalBody {
+    pub(super) fn of(code: Code) -> Self {
+        Self {
+            code,
+            identity: None,
+            vote: None,
+            got: None,
+            burned: false,
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct OutcomeBody {

@@ -2,6 +2,7 @@
 
 use super::Body;
 use super::parts::{Actor, ApprovedBody};
+use crate::error::Code;
 use crate::id::PersonId;
 use crate::ledger::LogEvent;
 use crate::lifecycle::{
@@ -68,10 +69,7 @@ impl Body {
             })),
             "request.auto_approved" => Event::AutoApproved(approved(self.approved)?),
             "request.approved" => Event::Approved(approved(self.approved)?),
-            "request.denied" => Event::Denied(Denied {
-                by: human(self.actor.as_ref()?)?,
-                reason: self.reason,
-            }),
+            "request.denied" => Event::Denied(self.denied()?),
             "request.expired" => Event::Expired,
             "request.cancelled" => Event::Cancelled,
             "permit.consumed" => Event::Consumed(Consumed {
@@ -103,6 +101,17 @@ impl Body {
             }
             _ => return None,
         })
+    }
+
+    fn denied(self) -> Option<Denied> {
+        let by = human(self.actor.as_ref()?)?;
+        let code = match (&by, self.refusal) {
+            (Some(_), None) => Code::Denied,
+            (None, Some(refusal)) => refusal.code,
+            _ => return None,
+        };
+        let reason = self.reason;
+        Some(Denied { by, reason, code })
     }
 
     fn into_review(self) -> Option<Event> {

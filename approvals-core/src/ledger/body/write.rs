@@ -54,11 +54,9 @@ impl Body {
                 self.actor = refused.person.as_ref().and_then(person);
                 let (identity, vote) = (Some(refused.identity.clone()), Some(refused.vote));
                 self.refusal = Some(RefusalBody {
-                    code: refused.code,
                     identity,
                     vote,
-                    got: None,
-                    burned: false,
+                    ..RefusalBody::of(refused.code)
                 });
             }
             Event::Denied(denied) => {
@@ -70,16 +68,16 @@ impl Body {
                     person,
                 );
                 self.reason.clone_from(&denied.reason);
+                // A person's no is one: only a rule's has kinds.
+                self.refusal = denied.by.is_none().then(|| RefusalBody::of(denied.code));
             }
             Event::Expired | Event::Cancelled => {}
             Event::Consumed(consumed) => self.digest = Some(consumed.digest),
             Event::PermitRefused(refused) => {
                 self.refusal = Some(RefusalBody {
-                    code: refused.code,
-                    identity: None,
-                    vote: None,
                     got: refused.got,
                     burned: refused.burned,
+                    ..RefusalBody::of(refused.code)
                 });
             }
             Event::Finished(finished) => {

@@ -44,9 +44,10 @@ pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
                 Event::Denied(Denied {
                     by: None,
                     reason: None,
+                    code: forbidden.code(),
                 }),
             ],
-            Code::PolicyDenied,
+            forbidden.code(),
             forbidden.to_string(),
         ),
         _ => Step::accept(vec![

@@ -15,7 +15,7 @@ use crate::review::Vote;
 pub(super) fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) -> Step {
     let mut events: Vec<Event> = overdue(state, now).into_iter().collect();
     let verdict = if events.is_empty() {
-        usable(state, wish)
+        usable(state, wish).and_then(|votes| allowed(wish, &votes, now))
     } else {
         Err((
             Code::Expired,
@@ -36,7 +36,7 @@ pub(super) fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) 
             }));
             // An approval that can no longer be used must not be attached to again: asking again
             // asks people again.
-            if matches!(code, Code::NotEligible | Code::PolicyChanged) {
+            if matches!(code, Code::NotEligible | Code::PolicyChanged | Code::Frozen) {
                 events.push(Event::Cancelled);
             }
             Step::refuse(events, code, message)
@@ -44,7 +44,8 @@ pub(super) fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) 
     }
 }
 
-fn usable(state: &RequestState, wish: &Consumption) -> Result<(), (Code, String)> {
+/// The approvals that still count, when the request may be used as far as it knows itself.
+fn usable(state: &RequestState, wish: &Consumption) -> Result<Vec<Reviewed>, (Code, String)> {
     let no = |code: Code, message: &str| Err((code, message.to_owned()));
     let automatic = match state.phase() {
         Phase::Approved { automatic, .. } => *automatic,
@@ -80,19 +81,31 @@ fn usable(state: &RequestState, wish: &Consumption) -> Result<(), (Code, String)
             "somebody who approved this may no longer do so; ask again",
         );
     }
-    let stricter = match &wish.changed {
-        None | Some(Evaluation::Allow(_)) => return Ok(()),
-        Some(Evaluation::Deny(forbidden)) => {
-            let message = format!("what was approved may not run any more: {forbidden}");
-            return no(Code::PolicyChanged, &message);
+    Ok(votes)
+}
+
+/// What policy says of this very moment: a freeze may have begun, and rules may have changed, since
+/// people were asked. It can only tighten: what they were asked for has been given already.
+fn allowed(wish: &Consumption, votes: &[Reviewed], now: Timestamp) -> Result<(), (Code, String)> {
+    let by_policy = wish.policy.evaluate(&wish.proposal, now);
+    for evaluation in wish.judged.iter().chain([&by_policy]) {
+        let stricter = match evaluation {
+            Evaluation::Allow(_) => continue,
+            Evaluation::Deny(forbidden) => {
+                let code = match forbidden.code() {
+                    Code::Frozen => Code::Frozen,
+                    _ => Code::PolicyChanged,
+                };
+                let message = format!("what was approved may not run any more: {forbidden}");
+                return Err((code, message));
+            }
+            Evaluation::Require(requirement) => requirement,
+        };
+        // Who was asked past a ceiling is asked what the ceiling's rule leaves to people.
+        if distinct_enough(stricter, votes).is_none() {
+            let message = "the policy of now asks for more than was given; ask again";
+            return Err((Code::PolicyChanged, message.to_owned()));
         }
-        Some(Evaluation::Require(requirement)) => requirement,
-    };
-    if distinct_enough(stricter, &votes).is_none() {
-        return no(
-            Code::PolicyChanged,
-            "the policy of now asks for more than was given; ask again",
-        );
     }
     Ok(())
 }

@@ -42,6 +42,7 @@ pub(crate) fn count(
         events.push(Event::Denied(Denied {
             by: Some(vote.person.clone()),
             reason: vote.reason.clone(),
+            code: Code::Denied,
         }));
     } else if let Some(requirement) = state.requirement() {
         let mut votes = state.reviews().to_vec();

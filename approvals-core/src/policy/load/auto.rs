@@ -1,6 +1,7 @@
 //! Refuses `auto` rules that let through more than they name.
 
 use crate::canonical::clip;
+use crate::policy::condition::{Condition, Path};
 use crate::policy::document::Findings;
 use crate::policy::model::{Effect, Rule};
 
@@ -11,7 +12,10 @@ pub(super) fn check(rule: &Rule, at: usize, findings: &mut Findings) {
     if !matches!(rule.effect, Effect::Auto(_)) {
         return;
     }
-    if rule.when.is_empty() {
+    // A time says when something may pass, and nothing of what it is.
+    let of_values = |condition: &&Condition| condition.path != Path::Calendar;
+    let when: Vec<&Condition> = rule.when.iter().filter(of_values).collect();
+    if when.is_empty() {
         if rule.scope.as_str().ends_with('*') {
             findings.add(
                 at,
@@ -23,7 +27,7 @@ pub(super) fn check(rule: &Rule, at: usize, findings: &mut Findings) {
         }
         return;
     }
-    for condition in &rule.when {
+    for condition in &when {
         if condition.excludes_texts() && !condition.is_positive() {
             findings.add(
                 condition.at,
@@ -34,7 +38,7 @@ pub(super) fn check(rule: &Rule, at: usize, findings: &mut Findings) {
             );
         }
     }
-    if !rule.when.iter().any(|condition| condition.is_positive()) {
+    if !when.iter().any(|condition| condition.is_positive()) {
         findings.add(
             at,
             "`auto` needs a condition that names what may pass: `eq`, `in`, a number's bound or a boolean; the part of a text is not enough",

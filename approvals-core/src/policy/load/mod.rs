@@ -1,6 +1,7 @@
 //! The loader: reads a policy text whole or not at all.
 
 mod auto;
+mod calendar;
 mod engine;
 mod requirement;
 mod rule;
@@ -103,7 +104,10 @@ fn read(
     let document = document::parse(text, MAX_BYTES, findings)?;
     let file = Section::new(document.get_ref(), 0, KEYS, findings);
     let version = version(file, findings);
-    let mut loader = Loader::new(groups, guarded, findings);
+    let calendars = calendar::read(file, findings);
+    // A calendar that cannot be read is a finding of its own, not one of each rule that names it.
+    let names = calendar::names(file);
+    let mut loader = Loader::new(groups, guarded, names, findings);
     let default = loader.default(file);
     let engines = loader.engines(file);
     let (rules, unchecked) = loader.rules(file)?;
@@ -111,6 +115,7 @@ fn read(
         version: version?,
         default: default?,
         engines: engines?,
+        calendars: calendars?,
         rules,
         unchecked,
     })
@@ -123,5 +128,5 @@ fn version(file: Section<'_, '_>, findings: &mut Findings) -> Option<u64> {
     u64::try_from(number).ok()
 }
 
-const KEYS: &[&str] = &["version", "default", "engine", "rule"];
+const KEYS: &[&str] = &["version", "default", "calendar", "engine", "rule"];
 const MAX_BYTES: usize = 1 << 20;

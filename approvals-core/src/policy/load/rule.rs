@@ -17,6 +17,8 @@ use crate::scope::{Scope, ScopePattern};
 pub(super) struct Loader<'a> {
     pub(super) groups: &'a BTreeSet<GroupName>,
     guarded: Vec<(Scope, &'static GuardedFn)>,
+    /// The calendars that conditions may name.
+    pub(super) calendars: BTreeSet<String>,
     pub(super) findings: &'a mut Findings,
     /// What a rule gets that names no times of its own.
     pub(super) times: Times,
@@ -28,6 +30,7 @@ impl<'a> Loader<'a> {
     pub(super) fn new(
         groups: &'a BTreeSet<GroupName>,
         guarded: &[&'static GuardedFn],
+        calendars: BTreeSet<String>,
         findings: &'a mut Findings,
     ) -> Self {
         // The macro has refused scopes that do not parse; no rule could be for one.
@@ -38,6 +41,7 @@ impl<'a> Loader<'a> {
         Self {
             groups,
             guarded,
+            calendars,
             findings,
             times: Times::USUAL,
             seen: BTreeSet::new(),

@@ -29,7 +29,7 @@ pub(super) fn paths(conditions: &[&Condition]) -> impl Iterator<Item = String> {
 fn arg(condition: &Condition) -> Option<(&str, &[String])> {
     match &condition.path {
         Path::Arg { name, members } => Some((name, members)),
-        Path::Environment | Path::Tenant | Path::Resource | Path::Agent => None,
+        _ => None,
     }
 }
 

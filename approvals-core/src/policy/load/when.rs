@@ -24,8 +24,40 @@ impl Loader<'_> {
             return vec![None];
         }
         entries(table)
-            .map(|entry| condition(entry, self.findings))
+            .map(|entry| {
+                let condition = condition(entry, self.findings)?;
+                self.known_calendars(&condition).then_some(condition)
+            })
             .collect()
+    }
+
+    /// Whether the calendars that a condition names are in the file.
+    fn known_calendars(&mut self, condition: &Condition) -> bool {
+        if condition.path != Path::Calendar {
+            return true;
+        }
+        if !condition.tests.iter().all(Test::takes_names) {
+            let message = "a calendar covers the time or does not; use `eq`, `ne`, `in` or `not_in` with its name";
+            self.findings.add(condition.at, message);
+            return false;
+        }
+        let named = condition.tests.iter().flat_map(Test::texts);
+        match named
+            .into_iter()
+            .find(|name| !self.calendars.contains(*name))
+        {
+            None => true,
+            Some(name) => {
+                let known = quoted(self.calendars.iter().take(SHOWN));
+                let message = format!(
+                    "`{}` is not a calendar of this policy; it has {known}: write `[calendar.{}]`",
+                    clip(name),
+                    clip(name)
+                );
+                self.findings.add(condition.at, message);
+                false
+            }
+        }
     }
 }
 
@@ -65,10 +97,11 @@ fn path(entry: Item<'_, '_>, findings: &mut Findings) -> Option<Path> {
         "tenant" => Some(Path::Tenant),
         "resource" => Some(Path::Resource),
         "agent" => Some(Path::Agent),
-        "calendar" | "break_glass" => {
+        "calendar" => Some(Path::Calendar),
+        "break_glass" => {
             findings.add(
                 entry.at,
-                "calendars and break-glass are not available in this version; remove the condition, or the rule",
+                "break-glass is not available in this version; remove the condition, or the rule",
             );
             None
         }
@@ -83,7 +116,7 @@ fn path(entry: Item<'_, '_>, findings: &mut Findings) -> Option<Path> {
             findings.add(
                 entry.at,
                 format!(
-                    "`{}` cannot be tested; use `env`, `tenant`, `resource`, `agent` or `args.NAME`",
+                    "`{}` cannot be tested; use `env`, `tenant`, `resource`, `agent`, `calendar` or `args.NAME`",
                     clip(other)
                 ),
             );
@@ -216,3 +249,5 @@ const OPERATORS: &[&str] = &[
     "contains",
 ];
 const MAX_CONDITIONS: usize = 64;
+/// How many known names a message lists.
+const SHOWN: usize = 20;

@@ -9,6 +9,11 @@ fn check(rules: &str, want: &str) {
     check_text(&text, want);
 }
 
+/// The one finding of a policy with these calendars.
+pub(super) fn check_calendar(calendars: &str, want: &str) {
+    check(calendars, want);
+}
+
 fn check_text(text: &str, want: &str) {
     let error = load(text)
         .err()
@@ -40,7 +45,7 @@ fn threat_43_a_policy_must_be_whole() {
     );
     check_text(
         &format!("version = 1\n{default}\nallow = true"),
-        "line 3: `allow` is not known here; use `version`, `default`, `engine`, `rule`",
+        "line 3: `allow` is not known here; use `version`, `default`, `calendar`, `engine`, `rule`",
     );
     check_text(
         "version = 1",
@@ -253,16 +258,26 @@ fn conditions_are_well_formed() {
     let check = |entries: &str, want: &str| check_rule("other.scope", &when(entries), want);
     check(
         "environment = \"prod\"",
-        "`environment` cannot be tested; use `env`, `tenant`, `resource`, `agent` or `args.NAME`",
+        "`environment` cannot be tested; use `env`, `tenant`, `resource`, `agent`, `calendar` or `args.NAME`",
     );
     check("reason = \"x\"", "`reason` cannot be tested");
     check(
         "calendar = \"freeze\"",
-        "calendars and break-glass are not available in this version",
+        "`freeze` is not a calendar of this policy; it has nothing: write `[calendar.freeze]`",
     );
     check(
+        "calendar = true",
+        "`calendar` is a text, but is compared with a boolean",
+    );
+    for test in ["{ starts_with = \"f\" }", "{ contains = \"f\" }"] {
+        check(
+            &format!("calendar = {test}"),
+            "use `eq`, `ne`, `in` or `not_in` with its name",
+        );
+    }
+    check(
         "break_glass = false",
-        "calendars and break-glass are not available in this version",
+        "break-glass is not available in this version",
     );
     check("args.table = \"users\"", "put the whole path in quotes");
     check("\"args.\" = 1", "`args.` cannot be tested");

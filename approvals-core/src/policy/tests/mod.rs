@@ -1,5 +1,6 @@
 //! Policies against proposals, broken policies against the loader, and properties of both.
 
+mod calendars;
 mod caps;
 mod cases;
 mod engines;
@@ -117,7 +118,13 @@ fn params(json: &str) -> Vec<BoundParam> {
 /// An evaluation in one line, for tables.
 fn in_words(evaluation: &Evaluation) -> String {
     match evaluation {
-        Evaluation::Deny(forbidden) => format!("deny {:?}", forbidden.rules),
+        Evaluation::Deny(forbidden) => match forbidden.frozen {
+            Some(freeze) => {
+                let until = freeze.until.map(|until| format!("until {until} "));
+                format!("frozen {}{:?}", until.unwrap_or_default(), forbidden.rules)
+            }
+            None => format!("deny {:?}", forbidden.rules),
+        },
         Evaluation::Require(requirement) => {
             format!("require {}", requirement_in_words(requirement))
         }

@@ -70,23 +70,40 @@ fn names() -> impl Strategy<Value = String> {
 }
 
 fn entries(test: BoxedStrategy<&'static str>) -> impl Strategy<Value = String> {
+    let calendar = prop_oneof![
+        Just("= \"today\""),
+        Just("= \"never\""),
+        Just("= { ne = \"today\" }"),
+        Just("= { in = [\"never\", \"today\"] }"),
+        Just("= { not_in = [\"never\"] }"),
+    ];
     (
         proptest::option::of(test.clone()),
         proptest::option::of(test),
+        proptest::option::weighted(0.2, calendar),
     )
-        .prop_map(|(a, b)| {
+        .prop_map(|(a, b, calendar)| {
             let path =
                 |path: &str, test: Option<&str>| test.map(|test| format!("\"{path}\" {test}"));
-            let both = [path("args.a", a), path("args.b.c", b)];
-            both.into_iter().flatten().collect::<Vec<_>>().join(", ")
+            let all = [
+                path("args.a", a),
+                path("args.b.c", b),
+                path("calendar", calendar),
+            ];
+            all.into_iter().flatten().collect::<Vec<_>>().join(", ")
         })
 }
+
+/// One that covers [`now`], and one that does not.
+const CALENDARS: &str = "calendar.today.weekly = [{ days = [\"fri\"], from = \"00:00\", to = \"24:00\", utc_offset = \"+00:00\" }]\n\
+    calendar.never.windows = [{ from = \"2000-01-01T00:00:00Z\", to = \"2000-01-02T00:00:00Z\" }]";
 
 pub(super) fn policy_of(rules: &[String]) -> Policy {
     let rule = |(place, rule): (usize, &String)| format!("[[rule]]\nid = \"r{place}\"\n{rule}\n");
     let rules: String = rules.iter().enumerate().map(rule).collect();
-    let text =
-        format!("version = 1\ndefault = {{ require = [{{ group = \"oncall\" }}] }}\n{rules}");
+    let text = format!(
+        "version = 1\ndefault = {{ require = [{{ group = \"oncall\" }}] }}\n{CALENDARS}\n{rules}"
+    );
     // Without guarded functions nothing types the conditions, so that values of any kind meet them.
     Policy::parse(&text, &groups(), &[]).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
