@@ -1,6 +1,7 @@
 //! Ports: what the core asks of the world. Adapters implement them; the core never knows whom.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,6 +29,9 @@ pub struct Head {
     pub note: Option<String>,
     /// The policy that was loaded last: its version and digest.
     pub policy: Option<(u64, PolicyDigest)>,
+    /// What the store's own clock says, once the lock is held: only of a store that several
+    /// machines share, whose clocks differ. It then decides what is in time, and is not written.
+    pub store_clock: Option<Timestamp>,
 }
 
 /// What listings and sweepers need of a request; derived from its records.
@@ -132,6 +136,32 @@ impl StoreError {
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         self.fatal
+    }
+}
+
+/// Tells waiting calls that a request may have changed.
+///
+/// It is a hint and nothing else: whoever is woken looks at the records, so that a false or a
+/// missing ring changes nothing but when they look.
+#[derive(Clone)]
+pub struct Bell(Arc<dyn Fn(RequestId) + Send + Sync>);
+
+impl Bell {
+    /// A bell that does this when it rings.
+    #[must_use]
+    pub fn new(ring: impl Fn(RequestId) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ring))
+    }
+
+    /// Something may have been written about this request, here or elsewhere.
+    pub fn ring(&self, request: RequestId) {
+        (self.0)(request);
+    }
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bell")
     }
 }
 
@@ -320,6 +350,15 @@ pub trait Store: Reader + 'static {
     /// Whether a process that announced itself is gone. When that cannot be told: no.
     fn is_gone(&mut self, boot: BootId) -> bool;
 
+    /// Takes a bell to ring, from any thread, when another process has written about a request.
+    ///
+    /// Returns whether the store will: then nobody needs to look as often as otherwise. It is not
+    /// relied on, and a ring that is lost only makes somebody wait longer.
+    fn ring(&mut self, bell: Bell) -> bool {
+        drop(bell);
+        false
+    }
+
     /// Takes what is due for these channels, and keeps it from being taken again for `lease`,
     /// doubled with each attempt before, up to 256 times `lease`.
     ///
@@ -331,6 +370,18 @@ pub trait Store: Reader + 'static {
         now: Timestamp,
         lease: Duration,
     ) -> Result<Vec<Due>, StoreError>;
+}
+
+impl<S: Store> From<S> for Box<dyn Store> {
+    fn from(store: S) -> Self {
+        Box::new(store)
+    }
+}
+
+impl fmt::Debug for dyn Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Store")
+    }
 }
 
 /// Signs the heads of a log: a key in memory, or one in a KMS, an HSM or another process.

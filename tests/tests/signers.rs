@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use approvals_core::ledger::{LedgerKey, Secrets, SignedCheckpoint, VerifierKey};
-use approvals_core::ports::{SignError, Signer};
+use approvals_core::ports::{SignError, Signer, Store};
 use approvals_core::testing::Everybody;
 use approvals_core::{ApprovalError, Code, ForgetfulStore, Gate, Policy, requires_approval};
 use async_trait::async_trait;
@@ -206,7 +206,7 @@ fn forgetful(signer: impl Signer + 'static, patience: Duration) -> Builder {
 type Builder = approvals_core::gate::Builder<
     Policy,
     Arc<dyn approvals_core::ports::Directory>,
-    ForgetfulStore,
+    Box<dyn Store>,
     approvals_core::gate::Keys,
 >;
 

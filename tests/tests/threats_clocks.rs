@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use approvals_core::clock::Clock as _;
 use approvals_core::lifecycle::Event;
 use approvals_core::ports::Filter;
 use approvals_core::testing::TestGate;
@@ -11,7 +12,7 @@ use approvals_core::{Code, Gate, RequestId, Status, Vote};
 
 use support::house::House;
 use support::people::vote;
-use support::trap::HandClock;
+use support::trap::{HandClock, Lasting};
 use support::{Effects, ask, bot, drop_table, hasty, kinds};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -394,4 +395,58 @@ async fn a_clock_that_goes_back_ends_in_a_no() {
         go_on(&gate, bot().idempotency_key("k"), &effects).await,
         Ok(1)
     );
+}
+
+// 35: the store's clock decides where there is one, and a machine whose clock is off writes nothing.
+
+#[tokio::test(start_paused = true)]
+async fn threat_35_the_clock_of_the_store_decides() {
+    for (off, want) in [
+        (Duration::ZERO, Ok(1)),
+        (Duration::from_secs(4), Err(Code::Expired)),
+    ] {
+        let (house, gate, clock, effects) = house().await;
+        let request = left(&gate, bot().idempotency_key("k"), &effects).await;
+        vote(&gate, "u_1", request, Vote::Approve).await.unwrap();
+        // By the clock of this machine there are two seconds left.
+        clock.advance(15 * MINUTE - Duration::from_secs(2));
+        let own = clock.clone();
+        house.disk.clock(move || own.now().after(off));
+        let got = go_on(&gate, bot().idempotency_key("k"), &effects).await;
+        assert_eq!(got, want, "{off:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_35_a_machine_whose_clock_is_off_writes_nothing() {
+    let off = Duration::from_secs(90);
+    for (ahead, behind) in [(off, Duration::ZERO), (Duration::ZERO, off)] {
+        let (house, gate, clock, effects) = house().await;
+        let own = clock.clone();
+        house
+            .disk
+            .clock(move || own.now().after(ahead).before(behind));
+        let before = house.disk.stored().len();
+        let got = go_on(&gate, bot(), &effects).await;
+        assert_eq!(got, Err(Code::ClockRegression));
+        assert_eq!((effects.count(), house.disk.stored().len()), (0, before));
+        let own = clock.clone();
+        house.disk.clock(move || own.now());
+        left(&gate, bot(), &effects).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_35_what_cannot_be_recorded_now_does_not_keep_others_from_writing() {
+    let (house, gate, clock, effects) = house().await;
+    let request = left(&gate, bot().idempotency_key("k"), &effects).await;
+    vote(&gate, "u_1", request, Vote::Approve).await.unwrap();
+    house.disk.trap().arm("commit refused", 1, Lasting::Once);
+    // It ran, and that is owed to the log; then the clock goes back.
+    let ran = go_on(&gate, bot().idempotency_key("k"), &effects).await;
+    assert!(ran.is_err() && effects.count() == 1, "{ran:?}");
+    clock.set_back(60 * MINUTE);
+    let got = go_on(&gate, bot(), &effects).await;
+    assert_eq!(got, Err(Code::ClockRegression));
+    assert!(!house.disk.is_locked());
 }

@@ -31,14 +31,14 @@ use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
 use crate::ledger::{AuditRecord, Origin, Receipt, Report, Verifier, VerifierKey};
 use crate::lifecycle::{Command, Refusal, RequestState};
-use crate::ports::{Due, Reader, Signer, Store, StoreError};
+use crate::ports::{Bell, Due, Reader, Signer, Store, StoreError};
 use crate::sealed::Disclosure;
 
 use engine::Engine;
 pub use nodes::StoredNodes;
 use pen::Pen;
 pub use receipt::receipt;
-use thread::{Committer, ReaderThread};
+use thread::{Committer, POLL, ReaderThread, SAFETY_NET};
 pub use verify::verify;
 use wait::Waits;
 pub(crate) use wait::{Latest, Watch};
@@ -153,8 +153,7 @@ impl Journal {
     /// - `AuditTampered` when the end of the log does not verify: nothing is written, and the
     ///   store is left as it was found, as evidence;
     /// - `StoreUnavailable` when the store cannot be read or written.
-    pub(crate) fn open(store: impl Store, opening: Opening) -> Result<Self, ApprovalError> {
-        let mut store: Box<dyn Store> = Box::new(store);
+    pub(crate) fn open(mut store: Box<dyn Store>, opening: Opening) -> Result<Self, ApprovalError> {
         let durable = store.is_durable();
         let key = opening.signer.vkey().clone();
         let log = key.name().clone();
@@ -163,12 +162,15 @@ impl Journal {
         store.announce(boot).map_err(store_error)?;
         let reader = store.reader().map_err(store_error)?;
         let waits = Arc::new(Waits::default());
+        let woken = Arc::clone(&waits);
+        let rings = store.ring(Bell::new(move |request| woken.hint(request)));
+        let poll = if rings { SAFETY_NET } else { POLL };
         let pen = Pen::new(opening.signer, opening.patience);
         let engine = Engine::new(store, pen, opening.clock, boot, Arc::clone(&waits));
         let lane = match reader {
             Some(reader) if durable => Lane::Threads {
                 committer: Committer::start(engine)?,
-                reader: ReaderThread::start(reader, Arc::clone(&waits))?,
+                reader: ReaderThread::start(reader, Arc::clone(&waits), poll)?,
             },
             _ => Lane::Inline(Box::new(Mutex::new(engine))),
         };

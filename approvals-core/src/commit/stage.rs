@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
@@ -26,6 +27,8 @@ pub(super) struct Known {
 pub(super) struct Stage {
     pub(super) frontier: Frontier,
     pub(super) last_at: Option<Timestamp>,
+    /// What the store's clock said, and when.
+    pub(super) store_clock: Option<(Timestamp, Instant)>,
     pub(super) policy: Option<(u64, PolicyDigest)>,
     pub(super) written: u64,
     pub(super) known: HashMap<RequestId, Known>,
@@ -44,6 +47,7 @@ impl Stage {
         Self {
             frontier: head.frontier.clone(),
             last_at: head.last_at,
+            store_clock: head.store_clock.map(|at| (at, Instant::now())),
             policy: head.policy,
             written,
             known: HashMap::new(),
@@ -200,6 +204,7 @@ impl Stage {
             last_at: self.last_at,
             note: None,
             policy: self.policy,
+            store_clock: None,
         };
         &mut self.batch
     }

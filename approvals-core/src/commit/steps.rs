@@ -50,7 +50,11 @@ impl Engine {
     /// The time of the next record. Read while the write lock is held, so that nothing that waited
     /// for the lock is judged by the time at which it began to wait.
     pub(super) fn now(&self, stage: &Stage) -> Result<Timestamp, ApprovalError> {
-        let now = self.clock.now();
+        let own = self.clock.now();
+        let now = match stage.store_clock {
+            None => own,
+            Some((at, since)) => together(own, at.after(since.elapsed()))?,
+        };
         match stage.last_at {
             Some(last) if now.after(TOLERANCE) < last => {
                 let message = format!(
@@ -281,4 +285,17 @@ fn empty() -> Answer {
         attached: false,
         refusal: None,
     }
+}
+
+/// The time of the store, which all machines share, if the clock of this one agrees with it.
+///
+/// A rule about hours, and whether a signature is fresh, are judged by this machine's clock before
+/// anything is written: one that is off by more than the tolerance writes nothing.
+fn together(own: Timestamp, store: Timestamp) -> Result<Timestamp, ApprovalError> {
+    if own.since(store).max(store.since(own)) <= TOLERANCE {
+        return Ok(store);
+    }
+    let message =
+        format!("the clock of this machine says {own} and the store's {store}; set them right");
+    Err(ApprovalError::new(Code::ClockRegression, message))
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -16,8 +16,11 @@ use crate::ports::{Due, Reader, StoreError};
 /// How many steps one durable batch takes at most.
 const BATCH: usize = 256;
 
-/// How often a waiting process looks for what other processes wrote.
-const POLL: Duration = Duration::from_millis(10);
+/// How often a waiting process looks for what other processes wrote, when a look is all it has.
+pub(super) const POLL: Duration = Duration::from_millis(10);
+
+/// How often it looks when the store says by itself that something was written: a ring can be lost.
+pub(super) const SAFETY_NET: Duration = Duration::from_secs(1);
 
 enum Job {
     Write(Work, oneshot::Sender<Reply>),
@@ -82,9 +85,13 @@ type Query = Box<dyn FnOnce(&mut dyn Reader) + Send>;
 pub(super) struct ReaderThread(Worker<Query>);
 
 impl ReaderThread {
-    pub(super) fn start(reader: Box<dyn Reader>, waits: Arc<Waits>) -> Result<Self, ApprovalError> {
+    pub(super) fn start(
+        reader: Box<dyn Reader>,
+        waits: Arc<Waits>,
+        poll: Duration,
+    ) -> Result<Self, ApprovalError> {
         Worker::start("approvals-reader", move |queries| {
-            read(reader, &waits, &queries)
+            read(reader, &waits, &queries, poll)
         })
         .map(Self)
     }
@@ -109,24 +116,26 @@ impl ReaderThread {
     }
 }
 
-fn read(mut reader: Box<dyn Reader>, waits: &Waits, queries: &Receiver<Query>) {
+fn read(mut reader: Box<dyn Reader>, waits: &Waits, queries: &Receiver<Query>, poll: Duration) {
     // What the waiters know: none while nobody waits, and then changes need not be followed.
     let mut seen = None;
+    let mut looked = Instant::now();
     loop {
         let next = match seen {
             None => queries.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(_) => queries.recv_timeout(POLL),
+            Some(_) => queries.recv_timeout(poll.saturating_sub(looked.elapsed())),
         };
         match next {
             Ok(query) => query(&mut *reader),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        seen = if waits.is_empty() {
-            None
-        } else {
-            Some(follow(&mut *reader, waits, seen))
-        };
+        if waits.is_empty() {
+            seen = None;
+        } else if seen.is_none() || looked.elapsed() >= poll {
+            seen = Some(follow(&mut *reader, waits, seen));
+            looked = Instant::now();
+        }
     }
 }
 

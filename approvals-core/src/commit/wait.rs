@@ -13,6 +13,8 @@ use crate::lifecycle::RequestState;
 pub(crate) struct Latest {
     pub(crate) seq: u64,
     pub(crate) state: Option<Arc<RequestState>>,
+    /// How often somebody said that there may be more.
+    hints: u64,
 }
 
 #[derive(Default)]
@@ -29,10 +31,17 @@ impl Waits {
             sender.send_if_modified(|latest| {
                 let newer = seq > latest.seq;
                 if newer {
-                    *latest = Latest { seq, state };
+                    (latest.seq, latest.state) = (seq, state);
                 }
                 newer
             });
+        }
+    }
+
+    /// A request may have a new last record: whoever waits for it is to look.
+    pub(super) fn hint(&self, request: RequestId) {
+        if let Some(sender) = self.lock().get(&request) {
+            sender.send_modify(|latest| latest.hints += 1);
         }
     }
 
@@ -47,6 +56,7 @@ impl Waits {
 pub(crate) struct Watch {
     waits: Arc<Waits>,
     request: RequestId,
+    hints: u64,
     /// Present until the watch is dropped.
     receiver: Option<watch::Receiver<Latest>>,
 }
@@ -61,6 +71,7 @@ impl Watch {
         Self {
             waits: Arc::clone(waits),
             request,
+            hints: 0,
             receiver: Some(receiver),
         }
     }
@@ -70,16 +81,23 @@ impl Watch {
         self.request
     }
 
-    /// Returns when the request has a record after `seen`.
+    /// Returns when the request has a record after `seen`, or may have one: then without a state.
     pub(crate) async fn after(&mut self, seen: u64) -> Latest {
         // The sender lives in the map for as long as this receiver does.
         let Some(receiver) = &mut self.receiver else {
             return Latest::default();
         };
-        let latest = receiver.wait_for(|latest| latest.seq > seen).await;
-        latest
+        let hints = self.hints;
+        let latest = receiver.wait_for(|latest| latest.seq > seen || latest.hints > hints);
+        let mut latest = latest
+            .await
             .map(|latest| Latest::clone(&latest))
-            .unwrap_or_default()
+            .unwrap_or_default();
+        self.hints = latest.hints;
+        if latest.seq <= seen {
+            latest.state = None;
+        }
+        latest
     }
 }
 

@@ -123,7 +123,7 @@ impl<P, S, K> Builder<P, Missing, S, K> {
 impl<P, D, K> Builder<P, D, Missing, K> {
     /// Where the ledger is kept.
     #[must_use]
-    pub fn store<S: Store>(self, store: S) -> Builder<P, D, S, K> {
+    pub fn store(self, store: impl Into<Box<dyn Store>>) -> Builder<P, D, Box<dyn Store>, K> {
         let Self {
             policy,
             people,
@@ -134,7 +134,7 @@ impl<P, D, K> Builder<P, D, Missing, K> {
         Builder {
             policy,
             people,
-            store,
+            store: store.into(),
             key,
             rest,
         }
@@ -312,7 +312,7 @@ impl<P, D, S, K> Builder<P, D, S, K> {
     }
 }
 
-impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, Keys> {
+impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
     /// Opens the ledger and the gate.
     ///
     /// Writes the genesis of a new ledger, records the policy when it changed, ends what ran out
@@ -360,9 +360,7 @@ impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, Keys> {
             post: super::notices::Post::default(),
         })))
     }
-}
 
-impl<S: Store> Builder<Policy, Arc<dyn Directory>, S, Keys> {
     /// Opens a gate that forgets, without waiting: its store runs where it is called.
     ///
     /// # Errors

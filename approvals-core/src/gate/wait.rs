@@ -60,6 +60,7 @@ impl Asking {
                 Some(Latest {
                     seq,
                     state: Some(state),
+                    ..
                 }) => (seq, Some(state)),
                 _ => inner
                     .journal

@@ -100,7 +100,7 @@ pub fn check<S: Store>(mut make: impl FnMut() -> S) {
 /// # Panics
 /// When the store breaks a promise; the message names it.
 pub fn check_shared<S: Store>(mut make: impl FnMut() -> (S, S)) {
-    let promises: [Shared<S>; 5] = [
+    let promises: [Shared<S>; 6] = [
         (
             "one transaction at a time",
             shared::one_transaction_at_a_time,
@@ -112,6 +112,10 @@ pub fn check_shared<S: Store>(mut make: impl FnMut() -> (S, S)) {
         (
             "a look finds what others touched",
             shared::a_look_finds_what_others_touched,
+        ),
+        (
+            "a store that rings, rings when others write",
+            shared::it_rings_when_others_write,
         ),
         (
             "what one takes from the outbox is left alone by others",

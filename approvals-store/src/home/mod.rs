@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use approvals_core::gate::{Builder, Gate, Keys};
 use approvals_core::ledger::{KeyError, LedgerKey, Origin, Secrets, VerifierKey};
-use approvals_core::ports::{Directory, StoreError};
+use approvals_core::ports::{Directory, Store, StoreError};
 use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
 pub use starter::Starter;
@@ -29,7 +29,7 @@ pub use starter::Starter;
 use crate::sqlite::SqliteStore;
 
 /// A gate's builder with its four decisions made: only options are left.
-pub type HomeBuilder = Builder<Policy, Arc<dyn Directory>, SqliteStore, Keys>;
+pub type HomeBuilder = Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys>;
 
 /// A directory with a ledger, the key that signs it, a policy and people; all of it loaded.
 ///

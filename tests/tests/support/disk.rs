@@ -48,6 +48,9 @@ type Tamper = Box<dyn Fn(Vec<StoredRecord>) -> Vec<StoredRecord> + Send>;
 /// What is done when the write lock is held.
 type Holding = Box<dyn FnMut() + Send>;
 
+/// What its own clock says.
+type Ticking = Box<dyn Fn() -> Timestamp + Send>;
+
 /// A store in memory that outlives its gates.
 #[derive(Clone, Default)]
 pub struct Disk(Arc<Shared>);
@@ -63,6 +66,7 @@ struct Shared {
     threaded: Mutex<bool>,
     tamper: Mutex<Option<Tamper>>,
     holding: Mutex<Option<Holding>>,
+    clock: Mutex<Option<Ticking>>,
     written: Mutex<String>,
 }
 
@@ -98,6 +102,16 @@ impl Disk {
     /// Does something each time a writer has got the lock, before it gets its head.
     pub fn while_locked(&self, act: impl FnMut() + Send + 'static) {
         *self.0.holding.lock().unwrap() = Some(Box::new(act));
+    }
+
+    /// Gives it a clock of its own, as the server of a database has one.
+    pub fn clock(&self, now: impl Fn() -> Timestamp + Send + 'static) {
+        *self.0.clock.lock().unwrap() = Some(Box::new(now));
+    }
+
+    /// Whether a writer has the lock.
+    pub fn is_locked(&self) -> bool {
+        *self.0.writing.lock().unwrap()
     }
 
     /// Everything that was ever handed to it, as text.
@@ -188,7 +202,9 @@ impl Store for Disk {
         if let Some(act) = &mut *self.0.holding.lock().unwrap() {
             act();
         }
-        self.0.memory.lock().unwrap().begin()
+        let mut head = self.0.memory.lock().unwrap().begin()?;
+        head.store_clock = self.0.clock.lock().unwrap().as_ref().map(|now| now());
+        Ok(head)
     }
 
     fn by_key(&mut self, key: &IdempotencyKey) -> Result<Option<RequestId>, StoreError> {

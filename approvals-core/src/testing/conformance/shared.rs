@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::ports::Store;
+use crate::ports::{Bell, Store};
 
 use super::log::{Log, all_of, at, boot, request};
 use super::outbox::{LEASE, tell};
@@ -78,6 +78,25 @@ pub(super) fn a_look_finds_what_others_touched<S: Store>(mut log: Log<S>, mut ot
         &log.ok("`touched`", touched),
         &(vec![(request(9), 3)], 4),
     );
+}
+
+pub(super) fn it_rings_when_others_write<S: Store>(mut log: Log<S>, mut other: S) {
+    // A store that serves several processes listens only while one of them is announced.
+    let announced = other.announce(boot(1));
+    log.ok("`announce`", announced);
+    let (rung, heard) = std::sync::mpsc::channel();
+    let rings = other.ring(Bell::new(move |request| {
+        // When the test is over nobody listens.
+        let _ = rung.send(request);
+    }));
+    if !rings {
+        return;
+    }
+    for round in 0..3_u8 {
+        touch(&mut log, round);
+        let first = heard.recv_timeout(Duration::from_secs(30));
+        log.same("what it rings for", &first, &Ok(request(round)));
+    }
 }
 
 pub(super) fn leases<S: Store>(mut log: Log<S>, mut other: S) {
