@@ -13,6 +13,7 @@ mod commit;
 pub mod digest;
 pub mod directory;
 pub mod engines;
+pub mod envelope;
 pub mod error;
 pub mod gate;
 mod guard;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::envelope::Envelope;
 use crate::id::{BootId, RequestId};
 use crate::ledger::{Hash, StoredRecord};
 use crate::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use crate::request::IdempotencyKey;
-use crate::sealed::Disclosure;
 
 /// Keeps the ledger in memory and **forgets it when the process ends**.
 ///
@@ -22,7 +22,7 @@ pub struct ForgetfulStore {
     of_log: Vec<usize>,
     rows: HashMap<RequestId, RequestRow>,
     keys: HashMap<IdempotencyKey, RequestId>,
-    disclosures: HashMap<RequestId, Vec<Disclosure>>,
+    envelopes: HashMap<RequestId, Envelope>,
     counters: HashMap<String, Vec<Timestamp>>,
     channels: HashSet<String>,
     outbox: BTreeMap<(u64, String), Waiting>,
@@ -127,8 +127,8 @@ impl Reader for ForgetfulStore {
         Ok(records.take(limit).cloned().collect())
     }
 
-    fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError> {
-        Ok(self.disclosures.get(&request).cloned().unwrap_or_default())
+    fn disclosures(&mut self, request: RequestId) -> Result<Envelope, StoreError> {
+        Ok(self.envelopes.get(&request).cloned().unwrap_or_default())
     }
 
     fn requests(&mut self, filter: &Filter) -> Result<Vec<RequestRow>, StoreError> {
@@ -210,11 +210,12 @@ impl Store for ForgetfulStore {
         for row in &batch.requests {
             self.keep_row(row);
         }
-        for (request, disclosure) in &batch.disclosures {
-            self.disclosures
-                .entry(*request)
-                .or_default()
-                .push(disclosure.clone());
+        for (request, key) in &batch.data_keys {
+            self.envelopes.entry(*request).or_default().key = Some(key.clone());
+        }
+        for (request, sealed) in &batch.disclosures {
+            let envelope = self.envelopes.entry(*request).or_default();
+            envelope.disclosures.push(sealed.clone());
         }
         for (counter, at) in &batch.counted {
             self.counters.entry(counter.clone()).or_default().push(*at);

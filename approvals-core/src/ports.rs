@@ -8,11 +8,11 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
+use crate::envelope::{DisclosureKeyId, Envelope, SealedDisclosure, WrappedKey};
 use crate::id::{AgentId, BootId, RequestId};
 use crate::ledger::{Frontier, Hash, StoredRecord};
 use crate::request::{IdempotencyKey, Status};
 use crate::scope::Scope;
-use crate::sealed::Disclosure;
 
 pub use crate::directory::{Directory, DirectoryError};
 pub use crate::policy::{EngineError, PolicyEngine};
@@ -32,6 +32,8 @@ pub struct Head {
     /// What the store's own clock says, once the lock is held: only of a store that several
     /// machines share, whose clocks differ. It then decides what is in time, and is not written.
     pub store_clock: Option<Timestamp>,
+    /// The disclosure key that wraps the data keys; none while nothing was sealed.
+    pub disclosure_key: Option<DisclosureKeyId>,
 }
 
 /// What listings and sweepers need of a request; derived from its records.
@@ -93,8 +95,10 @@ pub struct Batch {
     pub subtrees: Vec<(u8, u64, Hash)>,
     /// The new state of every request that changed.
     pub requests: Vec<RequestRow>,
-    /// What opens commitments in the records.
-    pub disclosures: Vec<(RequestId, Disclosure)>,
+    /// What opens commitments in the records, sealed: a store never sees a value.
+    pub disclosures: Vec<(RequestId, SealedDisclosure)>,
+    /// The wrapped data keys of requests that something was sealed for, in place of older ones.
+    pub data_keys: Vec<(RequestId, WrappedKey)>,
     /// Counters to raise by one, at that time.
     pub counted: Vec<(String, Timestamp)>,
     /// Changes of requests that channels should draw: (record, request).
@@ -263,11 +267,12 @@ pub trait Reader: Send {
     /// [`StoreError`] when the store cannot be read.
     fn log_records(&mut self, before: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError>;
 
-    /// What opens the commitments of one request.
+    /// What opens the commitments of one request: ciphertexts and their wrapped key, as of one
+    /// moment; empty when there are none.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
-    fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError>;
+    fn disclosures(&mut self, request: RequestId) -> Result<Envelope, StoreError>;
 
     /// Requests, for a listing.
     ///

@@ -186,11 +186,7 @@ async fn i2_a_card_shows_what_is_bound_or_nothing() {
         .unwrap();
     let request = channel.seen()[0].card.request;
     let state = gate.journal().state(request).await.unwrap().unwrap();
-    let kept = gate
-        .journal()
-        .read(move |reader| reader.disclosures(request))
-        .await
-        .unwrap();
+    let kept = gate.journal().disclosures(request).await.unwrap();
     assert!(Card::of(&state, &kept).is_ok());
     for place in 0..kept.len() {
         // Whoever holds the store changes what people would see.

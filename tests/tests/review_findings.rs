@@ -122,11 +122,7 @@ async fn i2_a_card_is_of_the_action_that_its_digest_binds() {
     let Entry::Request(_, event) = &record.entry else {
         panic!()
     };
-    let disclosures = gate
-        .journal()
-        .read(move |r| r.disclosures(shown))
-        .await
-        .unwrap();
+    let disclosures = gate.journal().disclosures(shown).await.unwrap();
     let card = RequestState::begin(event, record.at).map(|state| Card::of(&state, &disclosures));
     assert!(
         !matches!(card, Ok(Ok(_))),

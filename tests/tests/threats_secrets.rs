@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -20,6 +19,7 @@ use serde::{Serialize, Serializer};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use support::canary::forms;
 use support::house::House;
 use support::people::{Channel, vote};
 use support::{Effects, bot, events, guarded, hasty, stored, swap};
@@ -232,51 +232,6 @@ fn leak(text: &str) -> Option<&'static str> {
     Some(&found.0)
 }
 
-/// The ways in which a secret can stand in a text: as it is, escaped, encoded, or as a digest that
-/// anybody could compute from a guess.
-fn forms(secret: &str) -> Vec<(String, String)> {
-    let hex = |bytes: &[u8]| {
-        bytes.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").unwrap();
-            hex
-        })
-    };
-    let mut forms = vec![
-        ("plain".to_owned(), secret.to_owned()),
-        ("its middle".to_owned(), secret[4..16].to_owned()),
-        ("hex".to_owned(), hex(secret.as_bytes())),
-        (
-            "bytes".to_owned(),
-            format!("{:?}", secret.as_bytes())
-                .trim_matches(['[', ']'])
-                .to_owned(),
-        ),
-    ];
-    // In base64 a text looks different at each of three places; the ends depend on the neighbours.
-    for shift in 0..3 {
-        let padded = [vec![b'.'; shift], secret.as_bytes().to_vec()].concat();
-        for (name, text) in [
-            ("base64", STANDARD.encode(&padded)),
-            ("base64url", URL_SAFE_NO_PAD.encode(&padded)),
-        ] {
-            let core = text.trim_end_matches('=')[4..text.len() - 6].to_owned();
-            forms.push((format!("{name}, shifted by {shift}"), core));
-        }
-    }
-    for (name, text) in [
-        ("text", secret.to_owned()),
-        ("JSON", format!("\"{secret}\"")),
-    ] {
-        let digest = approvals_core::digest::sha256(&[text.as_bytes()]);
-        forms.push((format!("SHA-256 of the {name}"), hex(&digest)));
-        forms.push((
-            format!("SHA-256 of the {name}, base64url"),
-            URL_SAFE_NO_PAD.encode(digest),
-        ));
-    }
-    forms
-}
-
 /// Looks into every corner of the gate.
 async fn sweep(sinks: &Sinks, house: &House, gate: &Gate, channel: &Channel) {
     sinks.debug("gate", gate);
@@ -316,11 +271,7 @@ async fn sweep(sinks: &Sinks, house: &House, gate: &Gate, channel: &Channel) {
         sinks.debug("card", &card);
         sinks.take("card", card.to_text());
         let id = row.id;
-        let disclosures = gate
-            .journal()
-            .read(move |reader| reader.disclosures(id))
-            .await
-            .unwrap();
+        let disclosures = gate.journal().disclosures(id).await.unwrap();
         for disclosure in disclosures {
             sinks.debug("disclosure", &disclosure);
             sinks.debug(

@@ -11,6 +11,7 @@ use super::stage::{Known, Stage};
 use super::wait::Waits;
 use super::{Reply, Work, store_error};
 use crate::clock::Clock;
+use crate::envelope::Vault;
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
 use crate::ledger::{Checkpoint, Frontier, Origin};
@@ -29,6 +30,7 @@ pub(super) struct Engine {
     pub(super) pen: Pen,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) boot: BootId,
+    pub(super) vault: Vault,
     waits: Arc<Waits>,
     written: u64,
     size: u64,
@@ -45,6 +47,7 @@ impl Engine {
         pen: Pen,
         clock: Arc<dyn Clock>,
         boot: BootId,
+        vault: Vault,
         waits: Arc<Waits>,
     ) -> Self {
         Self {
@@ -53,6 +56,7 @@ impl Engine {
             pen,
             clock,
             boot,
+            vault,
             waits,
             written: 0,
             size: 0,

@@ -10,6 +10,7 @@ mod nodes;
 mod open;
 mod pen;
 mod receipt;
+mod seal;
 mod stage;
 mod steps;
 mod thread;
@@ -27,6 +28,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::digest::PolicyDigest;
+use crate::envelope::{DisclosureKey, Vault};
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
 use crate::ledger::{AuditRecord, Origin, Receipt, Report, Verifier, VerifierKey};
@@ -51,6 +53,7 @@ struct Shared {
     log: Origin,
     key: VerifierKey,
     boot: BootId,
+    vault: Vault,
     waits: Arc<Waits>,
     lane: Lane,
 }
@@ -69,6 +72,8 @@ pub(crate) struct Opening {
     pub(crate) signer: Arc<dyn Signer>,
     /// How long one signature may take.
     pub(crate) patience: Duration,
+    /// What wraps the data keys of disclosures.
+    pub(crate) disclosure_key: DisclosureKey,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -145,19 +150,22 @@ impl Future for Ticket {
 }
 
 impl Journal {
-    /// Opens the ledger in a store, or begins it.
+    /// Opens the ledger in a store, or begins it. What people are shown is sealed in the store
+    /// under the disclosure key.
     ///
     /// Blocks while the tail is verified.
     ///
     /// # Errors
     /// - `AuditTampered` when the end of the log does not verify: nothing is written, and the
     ///   store is left as it was found, as evidence;
+    /// - `AuditUnavailable` when the store is sealed under another disclosure key;
     /// - `StoreUnavailable` when the store cannot be read or written.
     pub(crate) fn open(mut store: Box<dyn Store>, opening: Opening) -> Result<Self, ApprovalError> {
         let durable = store.is_durable();
         let key = opening.signer.vkey().clone();
         let log = key.name().clone();
-        open::check_tail(&mut *store, &key)?;
+        let vault = Vault::new(log.as_str(), opening.disclosure_key);
+        open::check(&mut *store, &key, &vault)?;
         let boot = BootId::random()?;
         store.announce(boot).map_err(store_error)?;
         let reader = store.reader().map_err(store_error)?;
@@ -166,7 +174,14 @@ impl Journal {
         let rings = store.ring(Bell::new(move |request| woken.hint(request)));
         let poll = if rings { SAFETY_NET } else { POLL };
         let pen = Pen::new(opening.signer, opening.patience);
-        let engine = Engine::new(store, pen, opening.clock, boot, Arc::clone(&waits));
+        let engine = Engine::new(
+            store,
+            pen,
+            opening.clock,
+            boot,
+            vault.clone(),
+            Arc::clone(&waits),
+        );
         let lane = match reader {
             Some(reader) if durable => Lane::Threads {
                 committer: Committer::start(engine)?,
@@ -178,6 +193,7 @@ impl Journal {
             log,
             key,
             boot,
+            vault,
             waits,
             lane,
         })))
@@ -266,6 +282,18 @@ impl Journal {
                     .map_err(|error| ApprovalError::new(Code::AuditTampered, error.to_string()))
             })
             .collect()
+    }
+
+    /// What opens the commitments of one request, opened; what the store no longer has, or has
+    /// not as it was sealed, is missing.
+    ///
+    /// # Errors
+    /// `Unrenderable` when the data key of the request cannot be unwrapped, `StoreUnavailable`
+    /// when the store cannot be read.
+    pub async fn disclosures(&self, request: RequestId) -> Result<Vec<Disclosure>, ApprovalError> {
+        let envelope = self.read(move |reader| reader.disclosures(request)).await?;
+        let opened = self.0.vault.open(request, &envelope);
+        opened.map_err(|error| seal::sealed_away(request, &error))
     }
 
     /// Tells when a request changes, here or in another process.

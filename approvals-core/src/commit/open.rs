@@ -1,6 +1,7 @@
 //! Looks at the end of a log before anything is added to it.
 
 use crate::digest::PolicyDigest;
+use crate::envelope::Vault;
 use crate::error::{ApprovalError, Code};
 use crate::ledger::{
     AuditRecord, Entry, Frontier, LogEvent, SignedCheckpoint, StoredRecord, VerifierKey, leaf_hash,
@@ -22,16 +23,33 @@ const PAGE: usize = 64;
 const MOST: u64 = 65_536;
 
 /// Refuses a log whose head is not signed by the key, or whose last records are not the ones that
-/// were signed. Writes nothing.
-pub(super) fn check_tail(store: &mut dyn Store, key: &VerifierKey) -> Result<(), ApprovalError> {
+/// were signed, and a store that is sealed under another disclosure key. Writes nothing.
+pub(super) fn check(
+    store: &mut dyn Store,
+    key: &VerifierKey,
+    vault: &Vault,
+) -> Result<(), ApprovalError> {
     // Inside a transaction: what others write meanwhile is not taken for damage.
     let head = store.begin().map_err(store_error)?;
-    let verdict = check(store, &head, key);
+    let verdict = check_tail(store, &head, key).and_then(|()| check_seal(&head, vault));
     store.rollback();
     verdict
 }
 
-fn check(store: &mut dyn Store, head: &Head, key: &VerifierKey) -> Result<(), ApprovalError> {
+fn check_seal(head: &Head, vault: &Vault) -> Result<(), ApprovalError> {
+    match head.disclosure_key {
+        Some(key) if key != vault.seals_with() => {
+            let message = format!(
+                "the store is sealed under disclosure key `{key}` and this gate holds `{}`; restore the secrets that belong to this store",
+                vault.seals_with()
+            );
+            Err(ApprovalError::new(Code::AuditUnavailable, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_tail(store: &mut dyn Store, head: &Head, key: &VerifierKey) -> Result<(), ApprovalError> {
     let size = head.frontier.size();
     if !store.records(size, 1).map_err(store_error)?.is_empty() {
         return Err(tampered(&format!(

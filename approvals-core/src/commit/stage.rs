@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
+use crate::envelope::{DisclosureKeyId, Envelope};
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, PersonId, RecordId, RequestId};
 use crate::ledger::{
@@ -15,7 +16,6 @@ use crate::ledger::{
 use crate::lifecycle::{Event, Phase, RequestState};
 use crate::ports::{Batch, Head, RequestRow};
 use crate::request::IdempotencyKey;
-use crate::sealed::Disclosure;
 
 /// A request as it is known in memory, with its last record.
 #[derive(Clone)]
@@ -30,6 +30,7 @@ pub(super) struct Stage {
     /// What the store's clock said, and when.
     pub(super) store_clock: Option<(Timestamp, Instant)>,
     pub(super) policy: Option<(u64, PolicyDigest)>,
+    pub(super) disclosure_key: Option<DisclosureKeyId>,
     pub(super) written: u64,
     pub(super) known: HashMap<RequestId, Known>,
     pub(super) keys: HashMap<IdempotencyKey, RequestId>,
@@ -49,6 +50,7 @@ impl Stage {
             last_at: head.last_at,
             store_clock: head.store_clock.map(|at| (at, Instant::now())),
             policy: head.policy,
+            disclosure_key: head.disclosure_key,
             written,
             known: HashMap::new(),
             keys: HashMap::new(),
@@ -128,12 +130,15 @@ impl Stage {
         Ok(known)
     }
 
-    pub(super) fn disclose(&mut self, request: RequestId, disclosures: Vec<Disclosure>) {
-        self.batch.disclosures.extend(
-            disclosures
-                .into_iter()
-                .map(|disclosure| (request, disclosure)),
-        );
+    /// Keeps what opens the commitments of one request.
+    pub(super) fn disclose(&mut self, request: RequestId, envelope: Envelope) {
+        if let Some(key) = envelope.key {
+            self.disclosure_key = Some(key.by);
+            self.batch.data_keys.push((request, key));
+        }
+        let sealed = envelope.disclosures.into_iter();
+        let sealed = sealed.map(|sealed| (request, sealed));
+        self.batch.disclosures.extend(sealed);
     }
 
     fn encode(
@@ -205,6 +210,7 @@ impl Stage {
             note: None,
             policy: self.policy,
             store_clock: None,
+            disclosure_key: self.disclosure_key,
         };
         &mut self.batch
     }

@@ -7,6 +7,7 @@ use super::fold::{counters, fold};
 use super::stage::{Known, Stage};
 use super::{Answer, Reply, Work, store_error};
 use crate::clock::{TOLERANCE, Timestamp};
+use crate::envelope::Envelope;
 use crate::error::{ApprovalError, Code};
 use crate::id::RequestId;
 use crate::ledger::{LogEvent, Previous, policy_records};
@@ -88,13 +89,16 @@ impl Engine {
         let known = if step.events.is_empty() {
             known
         } else {
+            // What was asked is on record even if a rule said no; a vote that does not count is not.
+            let envelope = if step.refusal.is_none() || matches!(command, Command::Ask(_)) {
+                self.seal_disclosures(stage, request, known.is_none(), &disclosures)?
+            } else {
+                Envelope::default()
+            };
             self.preface(stage, now)?;
             self.link(stage, &step.events, now)?;
             let known = stage.events(request, known, &step.events, now, &self.log)?;
-            // What was asked is on record even if a rule said no; a vote that does not count is not.
-            if step.refusal.is_none() || matches!(command, Command::Ask(_)) {
-                stage.disclose(request, disclosures);
-            }
+            stage.disclose(request, envelope);
             Some(known)
         };
         let seq = known.as_ref().map_or(0, |known| known.last.seq);

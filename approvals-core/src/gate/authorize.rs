@@ -277,11 +277,7 @@ impl Asking {
     /// Seals this call as the request on record was sealed, and refuses it when it differs.
     async fn same_as(&self, state: &RequestState) -> Result<SealedAction, ApprovalError> {
         let id = state.id();
-        let disclosures = self
-            .inner
-            .journal
-            .read(move |reader| reader.disclosures(id))
-            .await?;
+        let disclosures = self.inner.journal.disclosures(id).await?;
         let salts = state
             .action()
             .salts(&disclosures)

@@ -337,6 +337,7 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
         let key = self.key.secrets.redaction_key();
         let opening = Opening {
             signer: self.key.signer,
+            disclosure_key: self.key.secrets.disclosure_key(),
             patience: self.rest.signing,
             clock: Arc::clone(&self.rest.clock),
         };

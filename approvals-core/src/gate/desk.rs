@@ -73,9 +73,6 @@ pub(super) async fn card(inner: &super::Inner, request: RequestId) -> Result<Car
         )
         .with_request(request)
     })?;
-    let disclosures = inner
-        .journal
-        .read(move |reader| reader.disclosures(request))
-        .await?;
+    let disclosures = inner.journal.disclosures(request).await?;
     Card::of(&state, &disclosures)
 }

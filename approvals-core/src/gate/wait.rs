@@ -123,12 +123,7 @@ impl Asking {
             .with_request(id)
             .with_person(person.clone());
         // The reason is for people; without it the answer is still no.
-        let disclosures = self
-            .inner
-            .journal
-            .read(move |reader| reader.disclosures(id))
-            .await
-            .unwrap_or_default();
+        let disclosures = self.inner.journal.disclosures(id).await.unwrap_or_default();
         let card = crate::card::Card::of(state, &disclosures).ok();
         match card.and_then(|card| card.denial) {
             Some(reason) => error.with_reason(reason.raw()),

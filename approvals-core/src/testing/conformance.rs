@@ -19,11 +19,11 @@
 //! ```should_panic
 //! # use std::time::Duration;
 //! # use approvals_core::clock::Timestamp;
+//! # use approvals_core::envelope::Envelope;
 //! # use approvals_core::id::{BootId, RequestId};
 //! # use approvals_core::ledger::{Hash, StoredRecord};
 //! # use approvals_core::ports::*;
 //! # use approvals_core::request::IdempotencyKey;
-//! # use approvals_core::sealed::Disclosure;
 //! # use approvals_core::{ForgetfulStore, testing::conformance};
 //! /// Loses the last byte of every record.
 //! #[derive(Default)]
@@ -35,7 +35,7 @@
 //! #     fn subtrees(&mut self, level: u8, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError> { self.0.subtrees(level, from, limit) }
 //! #     fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError> { self.0.records_of(request) }
 //! #     fn log_records(&mut self, before: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> { self.0.log_records(before, limit) }
-//! #     fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError> { self.0.disclosures(request) }
+//! #     fn disclosures(&mut self, request: RequestId) -> Result<Envelope, StoreError> { self.0.disclosures(request) }
 //! #     fn requests(&mut self, filter: &Filter) -> Result<Vec<RequestRow>, StoreError> { self.0.requests(filter) }
 //! #     fn overdue(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RequestId>, StoreError> { self.0.overdue(now, limit) }
 //! #     fn running(&mut self) -> Result<Vec<(RequestId, BootId)>, StoreError> { self.0.running() }
@@ -66,6 +66,7 @@
 //! conformance::check(Careless::default);
 //! ```
 
+mod envelopes;
 mod log;
 mod outbox;
 mod records;
@@ -86,6 +87,7 @@ pub fn check<S: Store>(mut make: impl FnMut() -> S) {
     let promises = [
         records::promises(),
         requests::promises(),
+        envelopes::promises(),
         outbox::promises(),
     ];
     for (promise, holds) in promises.into_iter().flatten() {

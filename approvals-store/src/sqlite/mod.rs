@@ -5,8 +5,10 @@
 //! nothing that was acknowledged. The file is private to its owner (mode 0600) and is not to be
 //! put on a network file system, whose locks cannot be relied on.
 //!
-//! Trusted: who can write the file can destroy the log, read the values of parameters, and make a
-//! gate believe what is not so until the log is verified.
+//! What people are shown lies in it as ciphertext only; the key to it does not.
+//!
+//! Trusted: who can write the file can destroy the log, and make a gate believe what is not so
+//! until the log is verified.
 
 mod connect;
 mod error;
@@ -21,11 +23,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
+use approvals_core::envelope::Envelope;
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
-use approvals_core::sealed::Disclosure;
 
 pub(crate) use place::sync_parent;
 pub use reader::SqliteReader;
@@ -194,7 +196,7 @@ impl Reader for SqliteStore {
         self.read(|db| db.log_records(before, limit))
     }
 
-    fn disclosures(&mut self, request: RequestId) -> Result<Vec<Disclosure>, StoreError> {
+    fn disclosures(&mut self, request: RequestId) -> Result<Envelope, StoreError> {
         self.read(|db| db.disclosures(request))
     }
 

@@ -61,8 +61,8 @@ impl Place {
         fs::metadata(&self.log).is_ok_and(|meta| meta.len() > 0)
     }
 
-    /// Refuses a database that others than its owner can read or write: values that people were
-    /// shown lie in it.
+    /// Refuses a database that others than its owner can read or write: what people were shown lies
+    /// in it, if only as ciphertext, and who can write it can destroy the log.
     pub(super) fn check_private(&self) -> Result<(), StoreError> {
         #[cfg(unix)]
         if let Ok(meta) = fs::metadata(&self.path) {

@@ -2,16 +2,16 @@
 
 use approvals_core::clock::Timestamp;
 use approvals_core::digest::PolicyDigest;
+use approvals_core::envelope::{DisclosureKeyId, Envelope, SealedDisclosure, WrappedKey};
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Frontier, Hash, StoredRecord};
 use approvals_core::ports::{Filter, Head, RequestRow};
 use approvals_core::request::{IdempotencyKey, Status};
-use approvals_core::sealed::Disclosure;
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension as _, Params, Result, Row};
 
 pub(super) fn head(connection: &Connection) -> Result<Head> {
-    let sql = "SELECT size, peaks, last_at, note, policy_version, policy_digest FROM head";
+    let sql = "SELECT size, peaks, last_at, note, policy_version, policy_digest, disclosure_key FROM head";
     let mut statement = connection.prepare_cached(sql)?;
     let head = statement.query_row([], |row| {
         let mut head = Head::default();
@@ -27,6 +27,9 @@ pub(super) fn head(connection: &Connection) -> Result<Head> {
             .get::<_, Option<[u8; 32]>>(5)?
             .map(PolicyDigest::from_bytes);
         head.policy = version.zip(digest);
+        head.disclosure_key = row
+            .get::<_, Option<[u8; 8]>>(6)?
+            .map(DisclosureKeyId::from_bytes);
         Ok(head)
     });
     Ok(head.optional()?.unwrap_or_default())
@@ -80,10 +83,26 @@ pub(super) fn log_records(
     )
 }
 
-pub(super) fn disclosures(connection: &Connection, request: RequestId) -> Result<Vec<Disclosure>> {
-    list(connection, DISCLOSURES, [request.as_bytes()], |row| {
-        row.get(0).map(Disclosure::from_text)
-    })
+pub(super) fn disclosures(connection: &Connection, request: RequestId) -> Result<Envelope> {
+    let mut envelope = Envelope::default();
+    let mut statement = connection.prepare_cached(DISCLOSURES)?;
+    let mut rows = statement.query([request.as_bytes()])?;
+    while let Some(row) = rows.next()? {
+        let ciphertext = row.get(2)?;
+        match row.get::<_, Option<[u8; 8]>>(1)? {
+            Some(by) => {
+                let by = DisclosureKeyId::from_bytes(by);
+                envelope.key = Some(WrappedKey::new(by, ciphertext));
+            }
+            None => {
+                let commitment = row.get_ref(0)?.as_str()?;
+                let commitment = commitment.parse().map_err(|error| odd(0, error))?;
+                let sealed = SealedDisclosure::new(commitment, ciphertext);
+                envelope.disclosures.push(sealed);
+            }
+        }
+    }
+    Ok(envelope)
 }
 
 pub(super) fn requests(connection: &Connection, filter: &Filter) -> Result<Vec<RequestRow>> {
@@ -223,8 +242,11 @@ const LOG_RECORDS: &str = "SELECT seq, leaf, bytes FROM records \
     INDEXED BY records_of_log \
     WHERE request IS NULL AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
 
-const DISCLOSURES: &str = "SELECT text FROM disclosures \
-    WHERE request = (SELECT n FROM ids WHERE id = ?1) ORDER BY rowid";
+// One statement, so that key and values are of one moment.
+const DISCLOSURES: &str = "SELECT NULL, wrapped_by, ciphertext, 0 AS place FROM data_keys \
+    WHERE request = (SELECT n FROM ids WHERE id = ?1) \
+    UNION ALL SELECT commitment, NULL, ciphertext, rowid FROM disclosures \
+    WHERE request = (SELECT n FROM ids WHERE id = ?1) ORDER BY place";
 
 const REQUESTS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
     scope, agent, status, created_at, deadline, running, key, last_seq \
@@ -281,6 +303,10 @@ mod tests {
                     "SCAN requests USING INDEX requests_running",
                     "USE TEMP B-TREE FOR GROUP BY",
                     "USE TEMP B-TREE FOR ORDER BY",
+                    // Both halves are searched, which their own steps say.
+                    "MERGE (UNION ALL)",
+                    "LEFT",
+                    "RIGHT",
                 ];
                 let quick = step.starts_with("SEARCH ")
                     || step.starts_with("CORRELATED SCALAR SUBQUERY")

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use approvals_core::clock::Timestamp;
+use approvals_core::envelope::Envelope;
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Filter, Head, Reader, RequestRow, StoreError};
-use approvals_core::sealed::Disclosure;
 use rusqlite::{Connection, Result};
 
 use super::connect;
@@ -122,10 +122,7 @@ impl Reader for SqliteReader {
         self.ask(|connection| read::log_records(connection, before, limit))
     }
 
-    fn disclosures(
-        &mut self,
-        request: RequestId,
-    ) -> std::result::Result<Vec<Disclosure>, StoreError> {
+    fn disclosures(&mut self, request: RequestId) -> std::result::Result<Envelope, StoreError> {
         self.ask(|connection| read::disclosures(connection, request))
     }
 

@@ -25,7 +25,8 @@ CREATE TABLE head (
     last_at        INTEGER,
     note           TEXT,
     policy_version INTEGER,
-    policy_digest  BLOB
+    policy_digest  BLOB,
+    disclosure_key BLOB
 ) STRICT;
 
 -- Everything below follows from the records, or is thrown away when it has been used.
@@ -63,13 +64,21 @@ CREATE INDEX requests_by_deadline ON requests (deadline) WHERE deadline IS NOT N
 CREATE INDEX requests_running ON requests (running) WHERE running IS NOT NULL;
 CREATE INDEX requests_by_key ON requests (key) WHERE key IS NOT NULL;
 
--- What opens the commitments in the records: the values themselves. Erasure deletes rows here.
+-- What opens the commitments in the records, as ciphertext under the data key of its request.
+-- Erasure deletes rows here and the one data key.
 CREATE TABLE disclosures (
     request    INTEGER NOT NULL,
     commitment TEXT NOT NULL,
-    text       TEXT NOT NULL
+    ciphertext BLOB NOT NULL
 ) STRICT;
 CREATE INDEX disclosures_of ON disclosures (request);
+
+-- The data key of each request, wrapped by a disclosure key, which lies in no database.
+CREATE TABLE data_keys (
+    request    INTEGER PRIMARY KEY,
+    wrapped_by BLOB NOT NULL,
+    ciphertext BLOB NOT NULL
+) STRICT;
 
 -- How often a counter was raised, and when.
 CREATE TABLE counters (

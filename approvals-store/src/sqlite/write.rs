@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
+use approvals_core::envelope::{DisclosureKeyId, SealedDisclosure, WrappedKey};
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Batch, Due, Head, RequestRow};
 use approvals_core::request::IdempotencyKey;
-use approvals_core::sealed::Disclosure;
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use super::read::{id, list, number, whole};
@@ -29,6 +29,7 @@ pub(super) fn batch(connection: &Connection, batch: &Batch) -> Result<()> {
     records(connection, numbers, &batch.records)?;
     subtrees(connection, &batch.subtrees)?;
     requests(connection, numbers, &batch.requests)?;
+    data_keys(connection, numbers, &batch.data_keys)?;
     disclosures(connection, numbers, &batch.disclosures)?;
     counters(connection, &batch.counted)?;
     channels(connection, &batch.channels)?;
@@ -118,16 +119,30 @@ fn requests(connection: &Connection, numbers: &mut Numbers<'_>, rows: &[RequestR
     Ok(())
 }
 
+fn data_keys(
+    connection: &Connection,
+    numbers: &mut Numbers<'_>,
+    keys: &[(RequestId, WrappedKey)],
+) -> Result<()> {
+    let sql = "INSERT INTO data_keys (request, wrapped_by, ciphertext) VALUES (?1, ?2, ?3) \
+        ON CONFLICT (request) DO UPDATE SET wrapped_by = ?2, ciphertext = ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    for (request, key) in keys {
+        statement.execute((numbers.of(*request)?, key.by.as_bytes(), &key.ciphertext))?;
+    }
+    Ok(())
+}
+
 fn disclosures(
     connection: &Connection,
     numbers: &mut Numbers<'_>,
-    disclosures: &[(RequestId, Disclosure)],
+    disclosures: &[(RequestId, SealedDisclosure)],
 ) -> Result<()> {
-    let sql = "INSERT INTO disclosures (request, commitment, text) VALUES (?1, ?2, ?3)";
+    let sql = "INSERT INTO disclosures (request, commitment, ciphertext) VALUES (?1, ?2, ?3)";
     let mut statement = connection.prepare_cached(sql)?;
-    for (request, disclosure) in disclosures {
-        let commitment = disclosure.commitment.as_str();
-        statement.execute((numbers.of(*request)?, commitment, &disclosure.text))?;
+    for (request, sealed) in disclosures {
+        let commitment = sealed.commitment.as_str();
+        statement.execute((numbers.of(*request)?, commitment, &sealed.ciphertext))?;
     }
     Ok(())
 }
@@ -181,9 +196,11 @@ fn delivered(connection: &Connection, delivered: &[(u64, String)]) -> Result<()>
 }
 
 fn head(connection: &Connection, head: &Head) -> Result<()> {
-    let sql = "INSERT INTO head (only, size, peaks, last_at, note, policy_version, policy_digest) \
-        VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (only) DO UPDATE SET \
-        size = ?1, peaks = ?2, last_at = ?3, note = ?4, policy_version = ?5, policy_digest = ?6";
+    let sql = "INSERT INTO head \
+        (only, size, peaks, last_at, note, policy_version, policy_digest, disclosure_key) \
+        VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (only) DO UPDATE SET \
+        size = ?1, peaks = ?2, last_at = ?3, note = ?4, policy_version = ?5, policy_digest = ?6, \
+        disclosure_key = ?7";
     connection.prepare_cached(sql)?.execute((
         whole(head.frontier.size()),
         head.frontier.to_bytes(),
@@ -191,6 +208,7 @@ fn head(connection: &Connection, head: &Head) -> Result<()> {
         &head.note,
         head.policy.map(|(version, _)| whole(version)),
         head.policy.as_ref().map(|(_, digest)| digest.as_bytes()),
+        head.disclosure_key.as_ref().map(DisclosureKeyId::as_bytes),
     ))?;
     Ok(())
 }

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
+use approvals_core::envelope::Envelope;
 use approvals_core::id::BootId;
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
-use approvals_core::sealed::Disclosure;
 use approvals_core::{ApprovalError, Gate, RequestId};
 use approvals_store::sqlite::SqliteStore;
 
@@ -140,7 +140,7 @@ impl<R: Reader + ?Sized> Reader for Faulty<R> {
         subtrees(level: u8, from: u64, limit: usize) -> Vec<Hash>;
         records_of(request: RequestId) -> Vec<StoredRecord>;
         log_records(before: u64, limit: usize) -> Vec<StoredRecord>;
-        disclosures(request: RequestId) -> Vec<Disclosure>;
+        disclosures(request: RequestId) -> Envelope;
         requests(filter: &Filter) -> Vec<RequestRow>;
         overdue(now: Timestamp, limit: usize) -> Vec<RequestId>;
         running() -> Vec<(RequestId, BootId)>;

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use approvals_core::RequestId;
 use approvals_core::clock::Timestamp;
+use approvals_core::envelope::Envelope;
 use approvals_core::id::BootId;
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::memory::ForgetfulStore;
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
-use approvals_core::sealed::Disclosure;
 
 use super::trap::Trap;
 
@@ -146,10 +146,9 @@ impl Disk {
             written.push_str(&String::from_utf8_lossy(&stored.bytes));
             written.push('\n');
         }
-        for (_, disclosure) in &batch.disclosures {
-            // What a reader of the store would make of it, too.
-            let opened = disclosure.open().map(|(_, name, value)| (name, value));
-            written.push_str(&format!("{} {opened:?}\n", disclosure.text));
+        for (_, sealed) in &batch.disclosures {
+            written.push_str(&String::from_utf8_lossy(&sealed.ciphertext));
+            written.push('\n');
         }
         written.push_str(&format!("{batch:?}\n"));
     }
@@ -167,7 +166,7 @@ macro_rules! reads {
 impl Reader for Disk {
     reads! {
         head() -> Head;
-        disclosures(request: RequestId) -> Vec<Disclosure>;
+        disclosures(request: RequestId) -> Envelope;
         requests(filter: &Filter) -> Vec<RequestRow>;
         overdue(now: Timestamp, limit: usize) -> Vec<RequestId>;
         running() -> Vec<(RequestId, BootId)>;

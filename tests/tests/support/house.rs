@@ -11,7 +11,7 @@ use approvals_core::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
 use approvals_core::policy::Opinion;
 use approvals_core::ports::{
     Delivery, Directory, DirectoryError, EngineError, Notice, Notifier, NotifyError, PolicyEngine,
-    SignError, Signer,
+    SignError, Signer, Store,
 };
 use approvals_core::testing::TokioClock;
 use approvals_core::{
@@ -36,6 +36,7 @@ pub struct House {
     full_binding: bool,
     patience: Duration,
     signer: Arc<dyn Signer>,
+    secrets: [u8; 32],
     signing: Duration,
 }
 
@@ -53,6 +54,7 @@ impl House {
             full_binding: false,
             patience: Duration::from_secs(10),
             signer: Arc::new(LocalSigner::new(ledger_key(), &origin())),
+            secrets: [7; 32],
             signing: Duration::from_secs(2),
         }
     }
@@ -128,6 +130,16 @@ impl House {
         self
     }
 
+    /// The same house with other secrets.
+    pub fn secrets_of(mut self, seed: [u8; 32]) -> Self {
+        self.secrets = seed;
+        self
+    }
+
+    fn secrets(&self) -> LedgerKey {
+        LedgerKey::from_seed(&self.secrets).expect("a key")
+    }
+
     /// What verifies its log.
     pub fn key(&self) -> VerifierKey {
         self.signer.vkey().clone()
@@ -135,12 +147,20 @@ impl House {
 
     /// Opens it.
     pub async fn try_open(&self) -> Result<Gate, ApprovalError> {
+        self.try_open_on(self.disk.clone()).await
+    }
+
+    /// Opens it on another store than its disk.
+    pub async fn try_open_on(&self, store: impl Store) -> Result<Gate, ApprovalError> {
         let policy = Policy::parse(&self.policy, &Crew::groups().into(), &[])?;
         let mut builder = Gate::builder()
             .policy(policy)
             .people(Shared(Arc::clone(&self.people)))
-            .store(self.disk.clone())
-            .signer(Shared(Arc::clone(&self.signer)), Secrets::of(&ledger_key()))
+            .store(store)
+            .signer(
+                Shared(Arc::clone(&self.signer)),
+                Secrets::of(&self.secrets()),
+            )
             .signer_patience(self.signing)
             .clock(Shared(Arc::clone(&self.clock)))
             .store_patience(self.patience);

@@ -1,6 +1,7 @@
 //! What the attack tests share: a house to attack, its people, and looks into its ledger.
 #![expect(dead_code, reason = "each file of tests uses a part of this")]
 
+pub mod canary;
 pub mod disk;
 pub mod house;
 pub mod people;

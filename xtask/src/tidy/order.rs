@@ -13,7 +13,7 @@ use imports::{GLOB, Import};
 const ORDER: &[&[&str]] = &[
     &["id", "error", "clock", "canonical", "text", "digest"],
     &["principal", "scope", "action"],
-    &["proposal", "sealed"],
+    &["proposal", "sealed", "envelope"],
     &["policy", "directory"],
     &["request", "review", "sshsig"],
     &["lifecycle", "card"],

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use super::error::KeyError;
+use crate::id::wipe;
 
 /// Writes a secret into a new file that only its owner can read, and overwrites the text; on return it is on
 /// the disk.
@@ -68,12 +69,6 @@ pub(super) fn read<T>(
         path: path.to_owned(),
         cause: Box::new(error),
     })
-}
-
-/// Overwrites a secret; the hint keeps the compiler from dropping the write.
-pub(super) fn wipe(secret: &mut [u8]) {
-    secret.fill(0);
-    std::hint::black_box(secret);
 }
 
 /// Opens a new file for its owner alone; the mode is set as the file comes to be, never after.

@@ -19,8 +19,8 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 
 use super::note::{Origin, VerifierKey};
+use crate::id::wipe;
 pub use error::KeyError;
-use file::wipe;
 pub use secrets::Secrets;
 
 /// The private key of one ledger; it is never printed, compared or copied.

@@ -10,8 +10,10 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use super::LedgerKey;
 use super::error::KeyError;
-use super::file::{self, wipe};
+use super::file;
 use crate::digest::RedactionKey;
+use crate::envelope::DisclosureKey;
+use crate::id::wipe;
 
 /// The secrets of one log that sign nothing: what binds redacted values comes from here.
 ///
@@ -92,6 +94,17 @@ impl Secrets {
     pub fn redaction_key(&self) -> RedactionKey {
         let mut bytes = self.derive("approvals/redaction/v1");
         let key = RedactionKey::from_bytes(&bytes);
+        wipe(&mut bytes);
+        key
+    }
+
+    /// What wraps the data keys of disclosures, for a log that keeps no disclosure key of its own.
+    ///
+    /// It lasts as long as the secrets: a log that must be able to destroy it keeps one in a file.
+    #[must_use]
+    pub fn disclosure_key(&self) -> DisclosureKey {
+        let mut bytes = self.derive("approvals/disclosure/v1");
+        let key = DisclosureKey::from_bytes(&bytes);
         wipe(&mut bytes);
         key
     }

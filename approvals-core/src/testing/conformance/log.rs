@@ -4,6 +4,7 @@ use std::fmt::{Debug, Display};
 
 use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
+use crate::envelope::DisclosureKeyId;
 use crate::id::{BootId, RequestId};
 use crate::ledger::{StoredRecord, leaf_hash, tiles::grow};
 use crate::ports::{Batch, Head, RequestRow, Store, StoreError};
@@ -50,6 +51,7 @@ impl<S: Store> Log<S> {
             batch.head.frontier.size()
         ));
         batch.head.policy = Some((3, PolicyDigest::of(b"policy")));
+        batch.head.disclosure_key = Some(DisclosureKeyId::from_bytes([5; 8]));
         batch
     }
 
@@ -158,6 +160,7 @@ pub(super) fn all_of(head: &Head) -> impl PartialEq + Debug + use<> {
         head.last_at,
         head.note.clone(),
         head.policy,
+        head.disclosure_key,
     )
 }
 

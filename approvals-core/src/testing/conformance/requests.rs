@@ -1,10 +1,7 @@
-//! Promises about requests: rows, keys, deadlines, disclosures, counters.
+//! Promises about requests: rows, keys, deadlines, counters.
 
-use crate::canonical::Value;
-use crate::digest::Salt;
 use crate::ports::{Filter, RequestRow, Store};
 use crate::request::{IdempotencyKey, Status};
-use crate::sealed::Disclosure;
 
 use super::Promise;
 use super::log::{Log, at, boot, fields, request, row};
@@ -30,7 +27,6 @@ pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
             "what is out of time or running is found",
             overdue_and_running,
         ),
-        ("disclosures come back exactly", disclosures),
         ("counters count in a window", counters),
     ]
 }
@@ -174,43 +170,6 @@ fn overdue_and_running<S: Store>(mut log: Log<S>) {
     );
     log.put(&[row(2)]);
     log.expect("`running`", |store| store.running(), &Vec::new());
-}
-
-fn disclosures<S: Store>(mut log: Log<S>) {
-    let opens = |number: u8, text: &str| {
-        let value = Value::Text(text.to_owned());
-        Disclosure::from_text(crate::digest::disclosure(
-            Salt::from_bytes([number; 16]),
-            "args.table",
-            &value,
-        ))
-    };
-    let (one, two, late) = (
-        opens(1, "users"),
-        opens(2, "a \u{202e}\0 text"),
-        opens(3, ""),
-    );
-    let mut batch = log.batch(&[(b"a", Some(request(1)))]);
-    batch.disclosures = vec![(request(1), one.clone()), (request(2), two.clone())];
-    log.commit(&batch);
-    let mut batch = log.batch(&[(b"b", Some(request(1)))]);
-    batch.disclosures = vec![(request(1), late.clone())];
-    log.commit(&batch);
-    log.expect(
-        "`disclosures`",
-        |store| store.disclosures(request(1)),
-        &vec![one, late],
-    );
-    log.expect(
-        "`disclosures`",
-        |store| store.disclosures(request(2)),
-        &vec![two],
-    );
-    log.expect(
-        "`disclosures`",
-        |store| store.disclosures(request(3)),
-        &Vec::new(),
-    );
 }
 
 fn counters<S: Store>(mut log: Log<S>) {
