@@ -148,6 +148,10 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "FILE_OR_TEXT")]
     pub(crate) vkey: Option<String>,
 
+    /// The hash of the log's first record, as printed when the log was new: names the recovery key, too.
+    #[arg(long, value_name = "HASH")]
+    pub(crate) genesis: Option<String>,
+
     /// The database; the one of the state directory unless given.
     #[arg(long, value_name = "PATH")]
     pub(crate) db: Option<PathBuf>,

@@ -248,8 +248,11 @@ impl Engine {
     /// The genesis of a new log, and the first record of this process.
     fn preface(&self, stage: &mut Stage, now: Timestamp) -> Result<(), ApprovalError> {
         if stage.frontier.size() == 0 {
-            let vkey = self.pen.vkey().to_string();
-            stage.log_event(LogEvent::Genesis { vkey }, now, &self.log)?;
+            let genesis = LogEvent::Genesis {
+                vkey: self.pen.vkey().clone(),
+                recovery: None,
+            };
+            stage.log_event(genesis, now, &self.log)?;
         }
         if !stage.opened {
             stage.opened = true;

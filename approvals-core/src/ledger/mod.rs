@@ -9,6 +9,7 @@
 mod anchor;
 mod body;
 mod key;
+mod keychain;
 mod note;
 mod policy_text;
 mod receipt;
@@ -20,6 +21,7 @@ mod witness;
 
 pub use anchor::{Anchors, Reach, WitnessedHead};
 pub use key::{KeyError, LedgerKey, Secrets};
+pub use keychain::{KeyChain, KeyEnd, KeyFault, KeyRevocation, KeyRotation, KeySpan};
 pub use note::{
     Checkpoint, KeyId, NoteError, NoteSignature, Origin, SignedCheckpoint, VerifierKey, sign_note,
     signature_line,

@@ -257,6 +257,8 @@ impl FromStr for VerifierKey {
     }
 }
 
+crate::id::serde_as_text!(VerifierKey);
+
 /// One signature line of a note; nothing is known about it until its key has verified it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoteSignature {

@@ -7,7 +7,7 @@ use crate::id::{BootId, PersonId, RecordId, RequestId};
 use crate::lifecycle::Event;
 
 use super::body::Body;
-use super::{Hash, Origin, SignedCheckpoint};
+use super::{Hash, KeyRevocation, KeyRotation, Origin, SignedCheckpoint, VerifierKey};
 
 /// The longest record, in bytes; tlog-tiles entries carry a 16-bit length.
 pub const MAX_RECORD: usize = 60_000;
@@ -69,9 +69,15 @@ pub enum Entry {
 pub enum LogEvent {
     /// `log.genesis`: the first record, with the key that signs.
     Genesis {
-        /// The verifier key, in C2SP text form.
-        vkey: String,
+        /// The key that signs until another one is signed in.
+        vkey: VerifierKey,
+        /// The key that can revoke the others; without it none can be revoked.
+        recovery: Option<VerifierKey>,
     },
+    /// `key.rotated`: another key signs from here on, with the word of the one before.
+    KeyRotated(KeyRotation),
+    /// `key.revoked`: another key signs from here on, and the one before is not trusted any more.
+    KeyRevoked(KeyRevocation),
     /// `log.opened`: a process opened the log for writing.
     Opened {
         /// The version of this library.

@@ -1,13 +1,14 @@
 //! A report for people: one line for each thing there is to say.
 
 use approvals_core::Untrusted;
-use approvals_core::ledger::{Report, Verdict};
+use approvals_core::ledger::{KeyEnd, Report, Signer, Verdict};
 use approvals_core::text::minute;
 
 type Line = (&'static str, String);
 
 pub(super) fn text(report: &Report, key_from_outside: bool, cannot: &str) -> String {
     let mut lines = checks(report);
+    lines.extend(signers(report));
     lines.extend(reach(report));
     lines.extend(details(report));
     if !key_from_outside {
@@ -35,6 +36,7 @@ fn checks(report: &Report) -> Vec<Line> {
     vec![
         ("log", report.log.clone()),
         ("records", format!("{records} about {asked} requests")),
+        ("genesis", report.genesis.clone().unwrap_or_default()),
         ("head", format!("{records}:{}", report.root)),
         ("integrity", verdict(report.integrity)),
         ("completeness", verdict(report.completeness)),
@@ -42,6 +44,29 @@ fn checks(report: &Report) -> Vec<Line> {
         ("keys", verdict(report.keys)),
         ("disclosures", verdict(report.disclosures)),
     ]
+}
+
+/// Which keys signed which records, once there is more than one.
+fn signers(report: &Report) -> Vec<Line> {
+    if report.signers.len() < 2 {
+        return Vec::new();
+    }
+    let line = |signer: &Signer| {
+        let (from, to) = (signer.records.from, signer.records.to);
+        let ended = match signer.end {
+            Some(KeyEnd::Rotated { at }) => format!(", handed over in record {at}"),
+            Some(KeyEnd::Revoked { at, last_good_size }) => {
+                format!(", revoked in record {at}: counts up to size {last_good_size}")
+            }
+            Some(KeyEnd::Void { at }) => format!(", never counted, by record {at}"),
+            _ => ", in force".to_owned(),
+        };
+        (
+            "signed by",
+            format!("{}: records {from} to {to}{ended}", signer.vkey),
+        )
+    };
+    report.signers.iter().map(line).collect()
 }
 
 /// How far heads known outside reach.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use approvals_core::Code;
-use approvals_core::ledger::{Checkpoint, SignedCheckpoint, VerifierKey};
+use approvals_core::ledger::{Hash, SignedCheckpoint, VerifierKey};
 
 use crate::failure::Failure;
 
@@ -33,18 +33,27 @@ pub(super) fn key_in(path: &Path) -> Result<VerifierKey, Failure> {
     parse(&text).map_err(|why| unusable(&why))
 }
 
-/// A head that was kept elsewhere, if the key signed it.
-pub(super) fn head(path: &Path, key: &VerifierKey) -> Result<Checkpoint, Failure> {
+/// A head that was kept elsewhere; which key must have signed it is known when the log has been read.
+pub(super) fn head(path: &Path) -> Result<SignedCheckpoint, Failure> {
     let unusable = |why: &dyn Display| {
         let message = format!(
-            "`{}` is not a head that this log's key signed ({why})",
+            "`{}` is not a signed head of a log ({why}); pass what `approvals export checkpoint` printed",
             path.display()
         );
         Failure::new(Code::SignatureInvalid, message).of_check()
     };
     let note = fs::read(path).map_err(|error| unusable(&error))?;
-    let signed = SignedCheckpoint::parse(note).and_then(|note| note.verify(key));
-    signed.map_err(|error| unusable(&error))
+    SignedCheckpoint::parse(note).map_err(|error| unusable(&error))
+}
+
+/// The leaf hash of the first record, as `approvals verify` prints it.
+pub(super) fn genesis(given: &str) -> Result<Hash, Failure> {
+    let hex = given.strip_prefix("sha256:").unwrap_or_default();
+    Hash::from_hex(hex).map_err(|_| {
+        Failure::usage(&format!(
+            "`{given}` is not the hash of a first record; it is `sha256:` and 64 hexadecimal digits, as `approvals verify` prints it"
+        ))
+    })
 }
 
 fn parse(text: &str) -> Result<VerifierKey, String> {

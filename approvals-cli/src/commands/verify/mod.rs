@@ -37,7 +37,10 @@ pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
     let mut reader = SqliteReader::open(&path)?;
     let mut verifier = Verifier::new(key.clone());
     for path in &options.checkpoint {
-        verifier = verifier.knowing(given::head(path, &key)?);
+        verifier = verifier.knowing(given::head(path)?);
+    }
+    if let Some(hash) = &options.genesis {
+        verifier = verifier.beginning_with(given::genesis(hash)?);
     }
     let report = approvals_core::verify(&mut reader, verifier)?;
     let passed = report.passed();

@@ -7,7 +7,7 @@ mod write;
 use serde::{Deserialize, Serialize};
 
 use super::record::{AuditRecord, Entry, FormatError, LogEvent, Previous, Writer};
-use super::{Hash, Origin};
+use super::{Hash, Origin, VerifierKey};
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::id::RecordId;
@@ -69,7 +69,12 @@ members! {
     refusal: RefusalBody,
     outcome: OutcomeBody,
     notice: NoticeBody,
-    vkey: String,
+    vkey: VerifierKey,
+    recovery_vkey: VerifierKey,
+    old_vkey: VerifierKey,
+    new_vkey: VerifierKey,
+    last_good_size: u64,
+    endorsement: String,
     version: String,
     text: String,
     anchor: HeadBody,
@@ -95,6 +100,8 @@ const KINDS: &[&str] = &[
     "notice.failed",
     "log.genesis",
     "log.opened",
+    "key.rotated",
+    "key.revoked",
     "policy.part",
     "policy.loaded",
     "anchor.recorded",
@@ -107,6 +114,8 @@ pub(super) fn kind(entry: &Entry) -> &str {
         Entry::Unknown(kind) => kind,
         Entry::Log(LogEvent::Genesis { .. }) => "log.genesis",
         Entry::Log(LogEvent::Opened { .. }) => "log.opened",
+        Entry::Log(LogEvent::KeyRotated(_)) => "key.rotated",
+        Entry::Log(LogEvent::KeyRevoked(_)) => "key.revoked",
         Entry::Log(LogEvent::PolicyPart { .. }) => "policy.part",
         Entry::Log(LogEvent::PolicyLoaded { .. }) => "policy.loaded",
         Entry::Log(LogEvent::Anchored(_)) => "anchor.recorded",

@@ -1,10 +1,13 @@
 //! From the members of a record back to what happened.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::Body;
 use super::parts::{Actor, ApprovedBody};
 use crate::error::Code;
 use crate::id::PersonId;
-use crate::ledger::LogEvent;
+use crate::ledger::{KeyRevocation, KeyRotation, LogEvent};
 use crate::lifecycle::{
     Approved, Attempt, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused,
     ReviewRefused, Reviewed,
@@ -14,7 +17,21 @@ use crate::request::Outcome;
 impl Body {
     pub(super) fn into_log_event(self) -> Option<LogEvent> {
         Some(match self.kind.as_str() {
-            "log.genesis" => LogEvent::Genesis { vkey: self.vkey? },
+            "log.genesis" => LogEvent::Genesis {
+                vkey: self.vkey?,
+                recovery: self.recovery_vkey,
+            },
+            "key.rotated" => LogEvent::KeyRotated(KeyRotation::new(
+                self.old_vkey?,
+                self.new_vkey?,
+                STANDARD.decode(self.endorsement?).ok()?,
+            )),
+            "key.revoked" => LogEvent::KeyRevoked(KeyRevocation::new(
+                self.vkey?,
+                self.last_good_size?,
+                self.new_vkey?,
+                STANDARD.decode(self.endorsement?).ok()?,
+            )),
             "log.opened" => LogEvent::Opened {
                 version: self.version?,
             },

@@ -1,5 +1,8 @@
 //! From what happened to the members of its record.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::Body;
 use super::parts::{Actor, ApprovedBody, Decision, HeadBody, NoticeBody, OutcomeBody, RefusalBody};
 use crate::id::PersonId;
@@ -10,7 +13,21 @@ use crate::request::PolicyRef;
 impl Body {
     pub(super) fn log_event(&mut self, event: &LogEvent) {
         match event {
-            LogEvent::Genesis { vkey } => self.vkey = Some(vkey.clone()),
+            LogEvent::Genesis { vkey, recovery } => {
+                self.vkey = Some(vkey.clone());
+                self.recovery_vkey.clone_from(recovery);
+            }
+            LogEvent::KeyRotated(rotation) => {
+                self.old_vkey = Some(rotation.old_vkey.clone());
+                self.new_vkey = Some(rotation.new_vkey.clone());
+                self.endorsement = Some(STANDARD.encode(&rotation.endorsement));
+            }
+            LogEvent::KeyRevoked(revocation) => {
+                self.vkey = Some(revocation.vkey.clone());
+                self.last_good_size = Some(revocation.last_good_size);
+                self.new_vkey = Some(revocation.new_vkey.clone());
+                self.endorsement = Some(STANDARD.encode(&revocation.endorsement));
+            }
             LogEvent::Opened { version } => self.version = Some(version.clone()),
             LogEvent::PolicyLoaded {
                 version,

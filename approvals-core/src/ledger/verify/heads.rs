@@ -1,41 +1,32 @@
 //! The tree over the records, and the heads it must agree with.
 
 use super::findings::{Findings, Place};
-use super::report::{Anchored, Range, Signer};
+use super::report::{Anchored, Range};
 use super::rule::Rule;
 use crate::clock::Timestamp;
-use crate::ledger::{Checkpoint, Frontier, Hash, SignedCheckpoint, StoredRecord, VerifierKey};
+use crate::ledger::{
+    Checkpoint, Frontier, Hash, KeyChain, KeyFault, SignedCheckpoint, StoredRecord,
+};
 
 /// Grows the tree record by record and compares it with every head that is known.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Heads {
-    key: VerifierKey,
     frontier: Frontier,
     /// Heads that were kept outside, the smallest last.
-    known: Vec<Checkpoint>,
-    anchored: Option<Anchored>,
+    known: Vec<SignedCheckpoint>,
+    /// Those of them that the log was seen to have.
+    kept: Vec<Anchored>,
+    /// The sizes at which it has another root than one of them.
+    forks: Vec<u64>,
     /// A head known outside does not fit: then none of them vouches for anything.
     broken: bool,
 }
 
 impl Heads {
-    pub(super) fn new(key: VerifierKey) -> Self {
-        Self {
-            key,
-            frontier: Frontier::new(),
-            known: Vec::new(),
-            anchored: None,
-            broken: false,
-        }
-    }
-
-    pub(super) fn key(&self) -> &VerifierKey {
-        &self.key
-    }
-
-    pub(super) fn know(&mut self, head: Checkpoint) {
+    pub(super) fn know(&mut self, head: SignedCheckpoint) {
         self.known.push(head);
-        self.known.sort_by_key(|head| std::cmp::Reverse(head.size));
+        self.known
+            .sort_by_key(|head| std::cmp::Reverse(head.claim().size));
     }
 
     /// How many records there were so far.
@@ -64,41 +55,66 @@ impl Heads {
     }
 
     /// Compares the tree with heads that were kept outside over exactly what was read so far.
-    pub(super) fn look_back(&mut self, at: Option<Timestamp>, findings: &mut Findings) {
+    pub(super) fn look_back(
+        &mut self,
+        keys: &KeyChain,
+        at: Option<Timestamp>,
+        findings: &mut Findings,
+    ) {
         let size = self.frontier.size();
-        while let Some(head) = self.known.pop_if(|head| head.size <= size) {
-            if head.size == size && head.root == self.frontier.root() {
-                self.anchored = at.map(|at| Anchored { size, at });
-            } else if head.size == size {
-                self.broken = true;
-                let message = format!(
-                    "a head that was kept outside has another root over the first {size} records: the log was forked or rewritten"
-                );
-                let place = Place::record(size.saturating_sub(1));
-                findings.add(Rule::Fork, place, message);
+        while let Some(note) = self.known.pop_if(|note| note.claim().size <= size) {
+            let Some(head) = signed(&note, keys, findings) else {
+                continue;
+            };
+            if head.size != size {
+                continue;
+            }
+            if head.root == self.frontier.root() {
+                self.kept.extend(at.map(|at| Anchored { size, at }));
+            } else {
+                self.forks.push(size);
             }
         }
     }
 
-    /// Compares the whole tree with the log's own signed head.
-    pub(super) fn finish(&mut self, note: Option<&str>, findings: &mut Findings) {
+    /// Compares the whole tree with the log's own signed head, when all keys are known.
+    pub(super) fn finish(&mut self, keys: &KeyChain, note: Option<&str>, findings: &mut Findings) {
+        self.look_outside(keys, findings);
+        let Some(note) = note else {
+            let message = "there is no signed checkpoint; an unsigned log proves nothing";
+            findings.add(Rule::Unsigned, Place::LOG, message);
+            return;
+        };
+        let signed = SignedCheckpoint::parse(note).map_err(KeyFault::from);
+        match signed.and_then(|note| keys.verify(&note)) {
+            Err(error) => findings.add(Rule::Signature, Place::LOG, error.to_string()),
+            Ok(head) => self.compare(&head, findings),
+        }
+    }
+
+    /// Says what is wrong with the heads that were kept outside; those of a key that was revoked say nothing.
+    fn look_outside(&mut self, keys: &KeyChain, findings: &mut Findings) {
+        self.kept.retain(|head| keys.trusts(head.size));
+        self.forks.retain(|size| keys.trusts(*size));
+        for size in std::mem::take(&mut self.forks) {
+            self.broken = true;
+            let message = format!(
+                "a head that was kept outside has another root over the first {size} records: the log was forked or rewritten"
+            );
+            let place = Place::record(size.saturating_sub(1));
+            findings.add(Rule::Fork, place, message);
+        }
         let size = self.frontier.size();
-        for head in std::mem::take(&mut self.known) {
+        for note in std::mem::take(&mut self.known) {
+            let Some(head) = signed(&note, keys, findings) else {
+                continue;
+            };
             self.broken = true;
             let message = format!(
                 "a head that was kept outside covers {} records, and {size} are here: the log was cut or rolled back",
                 head.size
             );
             findings.add(Rule::Cut, Place::record(size), message);
-        }
-        let Some(note) = note else {
-            let message = "there is no signed checkpoint; an unsigned log proves nothing";
-            findings.add(Rule::Unsigned, Place::LOG, message);
-            return;
-        };
-        match SignedCheckpoint::parse(note).and_then(|note| note.verify(&self.key)) {
-            Err(error) => findings.add(Rule::Signature, Place::LOG, error.to_string()),
-            Ok(head) => self.compare(&head, findings),
         }
     }
 
@@ -121,30 +137,35 @@ impl Heads {
         }
     }
 
+    /// The heads that were kept outside and that the log has.
+    pub(super) fn kept(&self) -> &[Anchored] {
+        match self.broken {
+            true => &[],
+            false => &self.kept,
+        }
+    }
+
     /// What heads known outside cover.
     pub(super) fn anchored(&self) -> Option<Anchored> {
-        self.anchored.clone().filter(|_| !self.broken)
+        self.kept().iter().max_by_key(|head| head.size).cloned()
     }
 
     /// What they do not.
     pub(super) fn unanchored(&self) -> Option<Range> {
         let from = self.anchored().map_or(0, |anchored| anchored.size);
-        range(from, self.frontier.size())
-    }
-
-    pub(super) fn signers(&self) -> Vec<Signer> {
-        let signer = |records| Signer {
-            vkey: self.key.to_string(),
-            records,
-        };
-        range(0, self.frontier.size())
-            .map(signer)
-            .into_iter()
-            .collect()
+        Range::of(from, self.frontier.size())
     }
 }
 
-fn range(from: u64, end: u64) -> Option<Range> {
-    let to = end.checked_sub(1)?;
-    (from <= to).then_some(Range { from, to })
+/// A head that was kept outside, if the key that was in force at its size signed it.
+fn signed(note: &SignedCheckpoint, keys: &KeyChain, findings: &mut Findings) -> Option<Checkpoint> {
+    match keys.verify(note) {
+        Ok(head) => Some(head),
+        Err(fault) => {
+            let size = note.claim().size;
+            let message = format!("a head that was kept outside, over {size} records: {fault}");
+            findings.add(Rule::KeyHead, Place::LOG, message);
+            None
+        }
+    }
 }

@@ -6,15 +6,17 @@
 
 mod findings;
 mod heads;
+mod keys;
 mod order;
 mod replay;
 mod report;
 mod rule;
 
-use super::record::{AuditRecord, Entry, Previous};
-use super::{Checkpoint, LogEvent, StoredRecord, VerifierKey, leaf_hash};
+use super::record::{AuditRecord, Previous};
+use super::{Hash, SignedCheckpoint, StoredRecord, VerifierKey, leaf_hash};
 use findings::{Findings, Place};
 use heads::Heads;
+use keys::Keys;
 use order::Order;
 use replay::Replay;
 
@@ -30,17 +32,19 @@ pub use rule::{Rule, Section};
 #[derive(Debug)]
 pub struct Verifier {
     heads: Heads,
+    keys: Keys,
     order: Order,
     replay: Replay,
     findings: Findings,
 }
 
 impl Verifier {
-    /// A verifier for the log that this key signs.
+    /// A verifier for the log that began with this key; the keys after it are followed from its records.
     #[must_use]
     pub fn new(key: VerifierKey) -> Self {
         Self {
-            heads: Heads::new(key),
+            heads: Heads::default(),
+            keys: Keys::new(key),
             order: Order::default(),
             replay: Replay::default(),
             findings: Findings::default(),
@@ -49,10 +53,20 @@ impl Verifier {
 
     /// A head that somebody kept outside: the log must have had exactly it when it was as long.
     ///
-    /// Add every one there is before the first record is read; the caller has verified them.
+    /// Add every one there is before the first record is read. One that the key in force at its size did not
+    /// sign is a finding; one of a key that was revoked counts up to what was good, so add only those that were
+    /// kept before.
     #[must_use]
-    pub fn knowing(mut self, head: Checkpoint) -> Self {
+    pub fn knowing(mut self, head: SignedCheckpoint) -> Self {
         self.heads.know(head);
+        self
+    }
+
+    /// The leaf hash of the record that the log must begin with. It names the recovery key, too, which the first
+    /// key alone does not: whoever stole that key could name another.
+    #[must_use]
+    pub fn beginning_with(mut self, genesis: Hash) -> Self {
+        self.keys.pin(genesis);
         self
     }
 
@@ -61,25 +75,20 @@ impl Verifier {
         let seq = self.heads.size();
         let leaf = leaf_hash(&stored.bytes);
         self.heads.grow(stored, leaf, &mut self.findings);
-        match AuditRecord::decode(&stored.bytes, self.heads.key().name()) {
+        self.keys.grow(seq, leaf, &mut self.findings);
+        match AuditRecord::decode(&stored.bytes, self.keys.log()) {
             Err(error) => self
                 .findings
                 .add(Rule::Format, Place::record(seq), error.to_string()),
             Ok(record) => self.look(Previous { seq, leaf }, &record),
         }
-        self.heads
-            .look_back(self.order.last_at(), &mut self.findings);
+        let (chain, at) = (self.keys.chain(), self.order.last_at());
+        self.heads.look_back(chain, at, &mut self.findings);
     }
 
     fn look(&mut self, here: Previous, record: &AuditRecord) {
         self.order.look(here.seq, record, &mut self.findings);
-        if let Entry::Log(LogEvent::Genesis { vkey }) = &record.entry
-            && *vkey != self.heads.key().to_string()
-        {
-            let message = "the log began with another key than the one it is verified with";
-            self.findings
-                .add(Rule::KeyGenesis, Place::record(here.seq), message);
-        }
+        self.keys.look(here.seq, record, &mut self.findings);
         self.replay.look(here, record, &mut self.findings);
     }
 
@@ -90,7 +99,11 @@ impl Verifier {
             let message = "the log is empty; an empty log proves nothing";
             self.findings.add(Rule::Empty, Place::LOG, message);
         }
-        self.heads.finish(note, &mut self.findings);
+        let size = self.heads.size();
+        self.heads
+            .finish(self.keys.chain(), note, &mut self.findings);
+        self.keys
+            .finish(size, self.heads.kept(), &mut self.findings);
         let verdict = |section| match self.findings.failed(section) {
             true => Verdict::Fail,
             false => Verdict::Pass,
@@ -104,9 +117,13 @@ impl Verifier {
         );
         let (findings, more_findings) = self.findings.into_parts();
         Report {
-            log: self.heads.key().name().as_str().to_owned(),
-            records: self.heads.size(),
+            log: self.keys.log().as_str().to_owned(),
+            records: size,
             root: self.heads.root().to_base64(),
+            genesis: self
+                .keys
+                .genesis()
+                .map(|leaf| format!("sha256:{}", leaf.to_hex())),
             integrity,
             completeness,
             authority,
@@ -114,7 +131,7 @@ impl Verifier {
             disclosures,
             anchored: self.heads.anchored(),
             unanchored: self.heads.unanchored(),
-            signers: self.heads.signers(),
+            signers: self.keys.signers(size),
             requests: self.replay.requests(),
             in_doubt: self.replay.in_doubt(),
             unknown_kinds: self.order.into_unknown(),

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::findings::Finding;
 use crate::clock::Timestamp;
 use crate::id::RequestId;
+use crate::ledger::KeyEnd;
 
 /// Whether one kind of check passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,6 +30,8 @@ pub struct Report {
     pub records: u64,
     /// The root over them.
     pub root: String,
+    /// The leaf hash of the first record, which names the first key and the recovery key: pin it.
+    pub genesis: Option<String>,
     /// The bytes are the ones that were signed.
     pub integrity: Verdict,
     /// Nothing is missing.
@@ -78,6 +81,14 @@ pub struct Range {
     pub to: u64,
 }
 
+impl Range {
+    /// The records from one number to right before another; none when there are none.
+    pub(super) fn of(from: u64, end: u64) -> Option<Self> {
+        let to = end.checked_sub(1)?;
+        (from <= to).then_some(Self { from, to })
+    }
+}
+
 /// A key, and the records that heads signed with it cover first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -86,6 +97,12 @@ pub struct Signer {
     pub vkey: String,
     /// The records.
     pub records: Range,
+    /// How its time ended; none while it is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<KeyEnd>,
+    /// Those of them for which its word does not count, because it was revoked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub untrusted: Option<Range>,
 }
 
 /// Requests, by how they stand.

@@ -99,8 +99,16 @@ rules! {
         PolicyVersion = "authority.policy_version",
     }
     Keys {
-        /// The log began with another key than the one it is verified with.
+        /// The log began with another key, or another record, than the one it is verified with.
         KeyGenesis = "keys.genesis",
+        /// The log was handed over to a key that the key in force did not sign in.
+        KeyRotation = "keys.rotation",
+        /// A key was revoked without the word of the recovery key, or in a way that does not count.
+        KeyRevocation = "keys.revocation",
+        /// Records rest on a key that was revoked, and nothing else vouches for them.
+        KeyRevoked = "keys.revoked",
+        /// A head that was kept outside is not signed by the key that was in force at its size.
+        KeyHead = "keys.head",
     }
 }
 
