@@ -34,6 +34,22 @@ pub struct Action {
 }
 
 impl Action {
+    /// An action of nothing but a scope, for whoever judges without a guard: fill in what it has.
+    /// Only what a guard bound can be asked for.
+    #[must_use]
+    pub fn new(scope: Scope, function: impl Into<String>, schema: SchemaDigest) -> Self {
+        Self {
+            scope,
+            function: function.into(),
+            schema,
+            params: Vec::new(),
+            not_covered: Vec::new(),
+            resource: None,
+            environment: None,
+            tenant: None,
+        }
+    }
+
     /// The value of a shown parameter; redacted values are never given out.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&crate::canonical::Value> {

@@ -65,6 +65,7 @@ mod evaluate;
 mod load;
 mod merge;
 mod model;
+mod quorum;
 mod rate;
 mod requirement;
 mod scalar;
@@ -77,6 +78,8 @@ pub use document::Finding;
 pub use engine::{Answer, EngineError, Judged, Opinion, PolicyEngine, WantedEngine};
 pub use load::PolicyError;
 pub use model::{Policy, RuleSummary};
+pub use quorum::InvalidQuorum;
+pub use rate::duration;
 pub use requirement::{
     Allowance, Ceiling, Evaluation, Forbidden, Freeze, Quorum, Requirement, ZeroApprovals,
 };

@@ -99,8 +99,19 @@ impl Unit {
     }
 }
 
-/// Reads `90s`, `15m`, `2h`, `1d`, from one second to thirty days.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+/// Reads a time as policies write it: `90s`, `15m`, `2h`, `1d`, from one second to thirty days;
+/// `None` for everything else.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// use approvals_core::policy::duration;
+///
+/// assert_eq!(duration("15m"), Some(Duration::from_secs(900)));
+/// assert_eq!(duration("15"), None);
+/// ```
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
     let (place, _) = text.char_indices().next_back()?;
     let (number, unit) = text.split_at_checked(place)?;
     let seconds = digits(number)?.checked_mul(Unit::parse(unit)?.seconds())?;

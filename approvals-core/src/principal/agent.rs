@@ -124,7 +124,7 @@ impl Agent {
     /// # Errors
     /// `Unauthenticated` when the agent has neither sponsor nor owner, or a name is not a valid
     /// id: without a person behind it nobody could be kept from approving their own action.
-    pub(crate) fn requester(&self) -> Result<Requester, ApprovalError> {
+    pub fn requester(&self) -> Result<Requester, ApprovalError> {
         let refuse = |error: crate::id::InvalidId| {
             ApprovalError::new(Code::Unauthenticated, error.to_string())
         };

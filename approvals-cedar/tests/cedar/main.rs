@@ -1,0 +1,7 @@
+//! Cedar beside the policy: what loads, what it says, what it never does.
+
+mod caps;
+mod judge;
+mod loader;
+mod six;
+mod support;

@@ -1,0 +1,138 @@
+//! Engines and proposals for tables of cases.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use approvals_cedar::{CedarEngine, CedarError};
+use approvals_core::action::{Action, BoundParam};
+use approvals_core::canonical::Value;
+use approvals_core::digest::SchemaDigest;
+use approvals_core::policy::{Allowance, EngineError, Evaluation, Opinion, PolicyEngine};
+use approvals_core::{Agent, GroupName, Policy, Proposal, Timestamp};
+
+pub(crate) const SCHEMA: &str = include_str!("../../policies/six.cedarschema");
+pub(crate) const SIX: &str = include_str!("../../policies/six.cedar");
+pub(crate) const TOML: &str = include_str!("../../policies/six.toml");
+
+/// When proposals are made, unless a test is about time: 2027-01-15T08:00:00Z, a Friday.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_micros(1_800_000_000_000_000)
+}
+
+pub(crate) fn groups() -> BTreeSet<GroupName> {
+    ["oncall", "sre", "security", "privacy"]
+        .map(|name| name.parse().unwrap())
+        .into()
+}
+
+pub(crate) fn load(policies: &str, schema: &str) -> Result<CedarEngine, CedarError> {
+    CedarEngine::parse(policies, schema, &groups(), &[])
+}
+
+/// An engine of these policies under the schema of the six.
+pub(crate) fn engine(policies: &str) -> CedarEngine {
+    load(policies, SCHEMA).unwrap_or_else(|error| panic!("{error}\n{policies}"))
+}
+
+pub(crate) fn toml() -> Policy {
+    static READ: LazyLock<Policy> = LazyLock::new(|| Policy::parse(TOML, &groups(), &[]).unwrap());
+    READ.clone()
+}
+
+/// One ask, in the order in which it is read.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) scope: String,
+    pub(crate) env: Option<String>,
+    pub(crate) resource: Option<String>,
+    pub(crate) params: Vec<BoundParam>,
+}
+
+impl Asked {
+    pub(crate) fn new(scope: &str, env: &str, args: &str) -> Self {
+        Self {
+            scope: scope.to_owned(),
+            env: Some(env.to_owned()).filter(|env| !env.is_empty()),
+            resource: None,
+            params: params(args),
+        }
+    }
+
+    pub(crate) fn proposal(&self) -> Proposal {
+        let agent = Agent::new("bot").on_behalf_of("u_alice");
+        let mut action = Action::new(
+            self.scope.parse().unwrap(),
+            "app::guarded",
+            SchemaDigest::of(b""),
+        );
+        action.params.clone_from(&self.params);
+        action.environment.clone_from(&self.env);
+        action.resource.clone_from(&self.resource);
+        Proposal::new(agent.requester().unwrap(), action)
+    }
+}
+
+/// Parameters from a JSON object.
+pub(crate) fn params(json: &str) -> Vec<BoundParam> {
+    let value = approvals_core::canonical::parse(json.as_bytes()).unwrap();
+    let Value::Record(record) = value else {
+        panic!("not an object: {json}");
+    };
+    let bound = |(name, value): (&str, &Value)| BoundParam::new(name, value.clone());
+    record.iter().map(bound).collect()
+}
+
+pub(crate) fn judge(engine: &CedarEngine, asked: &Asked) -> Result<Opinion, EngineError> {
+    judge_at(engine, asked, now())
+}
+
+pub(crate) fn judge_at(
+    engine: &CedarEngine,
+    asked: &Asked,
+    at: Timestamp,
+) -> Result<Opinion, EngineError> {
+    let proposal = asked.proposal();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(engine.judge(&proposal, at))
+}
+
+/// What would happen if the policy beside Cedar let everything run.
+pub(crate) fn alone(engine: &CedarEngine, asked: &Asked) -> Evaluation {
+    let everything = Allowance::new(Vec::new(), Vec::new(), toml().default_requirement().clone());
+    Evaluation::Allow(everything).tightened(engine.name(), judge(engine, asked))
+}
+
+/// An answer in one line, for tables.
+pub(crate) fn in_words(evaluation: &Evaluation) -> String {
+    match evaluation {
+        Evaluation::Deny(_) => "deny".to_owned(),
+        Evaluation::Allow(_) => "auto".to_owned(),
+        Evaluation::Require(requirement) => {
+            let quorums: Vec<String> = requirement
+                .quorums()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            format!("require {}", quorums.join(", "))
+        }
+    }
+}
+
+/// An opinion in one line, for tables.
+pub(crate) fn opinion_in_words(opinion: &Result<Opinion, EngineError>) -> String {
+    match opinion {
+        Ok(Opinion::NoObjection) => "no objection".to_owned(),
+        Ok(Opinion::Deny(rules)) => format!("deny {rules:?}"),
+        Ok(Opinion::Require(requirement)) => {
+            let quorums: Vec<String> = requirement
+                .quorums()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            format!("require {} {:?}", quorums.join(", "), requirement.rules())
+        }
+        Err(error) => format!("error: {error}"),
+    }
+}
