@@ -291,9 +291,9 @@ impl<'a, 't> Reader<'a, 't> {
                 }
                 Kind::Permit | Kind::Forbid => &mut read.hard,
             };
-            let added = into.add(policy.clone()).and_then(|()| all.add(policy));
-            if let Err(error) = added {
-                self.findings.diagnostic(&error);
+            let failed = [into.add(policy.clone()).err(), all.add(policy).err()];
+            if let Some(error) = failed.iter().flatten().next() {
+                self.findings.diagnostic(error);
                 return None;
             }
             read.rules.push((id, kind));

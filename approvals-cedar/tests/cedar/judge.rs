@@ -1,10 +1,10 @@
 //! What the engine says of one proposal; no doubt ends in a weaker answer.
 
+use approvals_core::Assurance;
 use approvals_core::action::BoundParam;
 use approvals_core::canonical::Value;
-use approvals_core::{Assurance, Timestamp};
 
-use crate::support::{Asked, engine, judge, judge_at, load, opinion_in_words};
+use crate::support::{Asked, engine, judge, load, opinion_in_words};
 
 /// Everything is permitted, and these policies speak against it.
 fn check(policies: &str, scope: &str, args: &str, want: &str) {
@@ -375,15 +375,14 @@ fn what_is_known_beside_the_arguments() {
     let schema = "entity Agent; entity Resource; entity NoResource;\n\
         action \"a.b\" appliesTo { principal: [Agent], resource: [Resource, NoResource],\n\
         context: { args: {}, env?: String, tenant?: String, sponsor: String, owner?: String, at: datetime } };";
-    let says = |condition: &str, asked: &Asked, at: Timestamp| {
+    let says = |condition: &str, asked: &Asked| {
         let policies = format!(
             "@id(\"any\") permit(principal, action, resource);\n@id(\"x\") forbid(principal, action, resource) when {{ {condition} }};"
         );
         let engine = load(&policies, schema).unwrap_or_else(|error| panic!("{error}"));
-        opinion_in_words(&judge_at(&engine, asked, at)) == "deny [x]"
+        opinion_in_words(&judge(&engine, asked)) == "deny [x]"
     };
-    let mut asked = Asked::new("a.b", "prod", "{}");
-    let at: Timestamp = "2026-12-24T23:59:59.999999Z".parse().unwrap();
+    let mut asked = Asked::new("a.b", "prod", "{}").at("2026-12-24T23:59:59.999999Z");
     for (condition, want) in [
         ("context has env && context.env == \"prod\"", true),
         ("context has tenant", false),
@@ -396,11 +395,11 @@ fn what_is_known_beside_the_arguments() {
         ("context.at == datetime(\"2026-12-24T23:59:59.999Z\")", true),
         ("context.at.toTime() >= duration(\"9h\")", true),
     ] {
-        assert_eq!(says(condition, &asked, at), want, "{condition}");
+        assert_eq!(says(condition, &asked), want, "{condition}");
     }
     asked.resource = Some("db/main".to_owned());
-    assert!(says("resource == Resource::\"db/main\"", &asked, at));
-    assert!(!says("resource == Resource::\"db/other\"", &asked, at));
+    assert!(says("resource == Resource::\"db/main\"", &asked));
+    assert!(!says("resource == Resource::\"db/other\"", &asked));
 }
 
 #[test]

@@ -1,7 +1,12 @@
 //! Cedar beside the policy: what loads, what it says, what it never does.
 
+#[cfg(test)]
 mod caps;
+#[cfg(test)]
 mod judge;
+#[cfg(test)]
 mod loader;
+#[cfg(test)]
 mod six;
+#[cfg(test)]
 mod support;

@@ -5,11 +5,11 @@ use approvals_core::canonical::Value;
 use approvals_core::policy::{Evaluation, Strictness};
 use proptest::prelude::*;
 
-use crate::support::{Asked, SIX, alone, engine, in_words, judge, now, toml};
+use crate::support::{Asked, SIX, alone, engine, in_words, judge, toml};
 
 /// The TOML policy's answer without its rates: Cedar counts nothing, and is asked beside it.
 fn by_toml(asked: &Asked) -> Evaluation {
-    let mut answer = toml().evaluate(&asked.proposal(), now());
+    let mut answer = toml().evaluate(&asked.proposal(), asked.at);
     if let Evaluation::Allow(allowance) = &mut answer {
         allowance.ceilings.clear();
     }
@@ -19,97 +19,75 @@ fn by_toml(asked: &Asked) -> Evaluation {
 #[test]
 fn twelve_cases_have_one_answer_in_both() {
     let cedar = engine(SIX);
-    for (name, scope, env, args, want) in [
-        (
-            "a web deploy to production",
-            "deploy.web",
-            "prod",
-            "{}",
-            "require oncall:1:A1, security:1:A1",
-        ),
-        (
-            "a deploy one level down",
-            "deploy.web.eu",
-            "prod",
-            "{}",
-            "require oncall:1:A1, security:1:A1",
-        ),
-        (
-            "a deploy to staging",
-            "deploy.web",
-            "staging",
-            "{}",
-            "require oncall:1:A1",
-        ),
-        (
-            "eleven replicas",
-            "k8s.scale",
-            "prod",
-            r#"{"replicas":11}"#,
-            "require sre:2:A1",
-        ),
-        (
-            "ten replicas",
-            "k8s.scale",
-            "prod",
-            r#"{"replicas":10}"#,
-            "require oncall:1:A1",
-        ),
-        (
-            "personal data",
-            "db.query",
-            "prod",
-            r#"{"table":"users","readonly":true}"#,
-            "require privacy:1:A3",
-        ),
-        (
-            "`Users`, which is another table",
-            "db.query",
-            "prod",
-            r#"{"table":"Users","readonly":true}"#,
-            "require oncall:1:A1",
-        ),
-        (
-            "metrics, to read",
-            "db.query",
-            "prod",
-            r#"{"table":"metrics","readonly":true}"#,
-            "auto",
-        ),
-        (
-            "metrics, to write",
-            "db.query",
-            "prod",
-            r#"{"table":"metrics","readonly":false}"#,
-            "require oncall:1:A1",
-        ),
-        (
-            "metrics, while everything is frozen",
-            "db.query",
-            "frozen",
-            r#"{"table":"metrics","readonly":true}"#,
-            "deny",
-        ),
-        (
-            "the audit log is turned off",
-            "iam.trail",
-            "prod",
-            r#"{"action":"StopLogging"}"#,
-            "deny",
-        ),
-        (
-            "a role is changed",
-            "iam.update",
-            "prod",
-            r#"{"action":"AttachRolePolicy"}"#,
-            "require oncall:1:A1",
-        ),
-    ] {
-        let asked = Asked::new(scope, env, args);
+    let check = |name: &str, asked: Asked, want: &str| {
         assert_eq!(in_words(&by_toml(&asked)), want, "TOML: {name}");
         assert_eq!(in_words(&alone(&cedar, &asked)), want, "Cedar: {name}");
+    };
+    let two = "require oncall:1:A1, security:1:A1";
+    let one = "require oncall:1:A1";
+    let read = r#"{"table":"metrics","readonly":true}"#;
+    check(
+        "a web deploy to production",
+        Asked::new("deploy.web", "prod", "{}"),
+        two,
+    );
+    check(
+        "a deploy one level down",
+        Asked::new("deploy.web.eu", "prod", "{}"),
+        two,
+    );
+    check(
+        "a deploy to staging",
+        Asked::new("deploy.web", "staging", "{}"),
+        one,
+    );
+    let replicas = |n: u32| Asked::new("k8s.scale", "prod", &format!("{{\"replicas\":{n}}}"));
+    check("eleven replicas", replicas(11), "require sre:2:A1");
+    check("ten replicas", replicas(10), one);
+    let query = |table: &str, readonly: bool| {
+        Asked::new(
+            "db.query",
+            "prod",
+            &format!("{{\"table\":\"{table}\",\"readonly\":{readonly}}}"),
+        )
+    };
+    check(
+        "personal data",
+        query("users", true),
+        "require privacy:1:A3",
+    );
+    check("`Users`, which is another table", query("Users", true), one);
+    check("metrics, to read", query("metrics", true), "auto");
+    check("metrics, to write", query("metrics", false), one);
+    check(
+        "metrics, while production is frozen",
+        query("metrics", true).at(FROZEN),
+        "deny",
+    );
+    check(
+        "the audit log is turned off",
+        Asked::new("iam.trail", "staging", r#"{"action":"StopLogging"}"#),
+        "deny",
+    );
+    check(
+        "a role is changed",
+        Asked::new("iam.update", "prod", r#"{"action":"AttachRolePolicy"}"#),
+        one,
+    );
+    // The freeze has two edges, and an environment.
+    for (time, env, want) in [
+        ("2026-12-19T23:59:59.999999Z", "prod", "auto"),
+        ("2026-12-20T00:00:00.000000Z", "prod", "deny"),
+        ("2027-01-02T23:59:59.999999Z", "prod", "deny"),
+        ("2027-01-03T00:00:00.000000Z", "prod", "auto"),
+        (FROZEN, "staging", "auto"),
+        (FROZEN, "Prod", "auto"),
+    ] {
+        check(time, Asked::new("db.query", env, read).at(time), want);
     }
 }
+
+const FROZEN: &str = "2026-12-24T18:00:00.000000Z";
 
 #[test]
 fn threat_45_where_toml_takes_the_strict_rule_cedar_denies() {
@@ -157,7 +135,13 @@ fn threat_45_where_toml_takes_the_strict_rule_cedar_denies() {
             r#"{"readonly":true}"#,
             "require oncall:1:A1, privacy:1:A3",
         ),
-        ("no environment", "deploy.web", "", "{}", "deny"),
+        (
+            "no environment",
+            "deploy.web",
+            "",
+            "{}",
+            "require oncall:1:A1, security:1:A1",
+        ),
         (
             "an argument that nobody declared",
             "k8s.scale",
@@ -236,7 +220,7 @@ fn compare(cedar: &approvals_cedar::CedarEngine, asked: &Asked) -> Strictness {
 }
 
 fn toml_alone(asked: &Asked) -> Evaluation {
-    toml().evaluate(&asked.proposal(), now())
+    toml().evaluate(&asked.proposal(), asked.at)
 }
 
 #[test]
@@ -253,7 +237,7 @@ fn a_grid_of_thousands_agrees() {
         "deployer.web",
         "db.read",
     ];
-    let environments = ["prod", "staging", "frozen", "Prod", ""];
+    let environments = ["prod", "staging", "Prod", ""];
     let texts = [
         "users",
         "Users",
@@ -294,10 +278,15 @@ fn a_grid_of_thousands_agrees() {
     for scope in scopes {
         for env in environments {
             for args in &arguments {
-                match compare(&cedar, &Asked::new(scope, env, args)) {
-                    Strictness::Same => same += 1,
-                    Strictness::Stricter => stricter += 1,
-                    how => panic!("{scope} {env} {args}: {how:?}"),
+                for asked in [
+                    Asked::new(scope, env, args),
+                    Asked::new(scope, env, args).at(FROZEN),
+                ] {
+                    match compare(&cedar, &asked) {
+                        Strictness::Same => same += 1,
+                        Strictness::Stricter => stricter += 1,
+                        how => panic!("{asked:?}: {how:?}"),
+                    }
                 }
             }
         }
@@ -324,8 +313,7 @@ fn values() -> impl Strategy<Value = Value> {
 
 fn asks() -> impl Strategy<Value = Asked> {
     let scope = prop_oneof![3 => Just("deploy.web"), 1 => Just("deploy.web.eu"), 3 => Just("k8s.scale"), 4 => Just("db.query"), 2 => Just("iam.trail"), 1 => Just("db.read")];
-    let env =
-        prop_oneof![3 => Just("prod"), 1 => Just("staging"), 1 => Just("frozen"), 1 => Just("")];
+    let env = prop_oneof![3 => Just("prod"), 1 => Just("staging"), 1 => Just("dev"), 1 => Just("")];
     let names = ["replicas", "table", "readonly", "action", "version", "x"];
     let some = prop_oneof![
         3 => Just(vec!["replicas"]), 4 => Just(vec!["table", "readonly"]), 2 => Just(vec!["action"]),
@@ -342,9 +330,12 @@ fn asks() -> impl Strategy<Value = Asked> {
     };
     let resource = prop_oneof![2 => Just(None), 1 => ".{0,8}".prop_map(Some)];
     let params = some.prop_flat_map(move |names| names.into_iter().map(bound).collect::<Vec<_>>());
-    (scope, env, params, resource).prop_map(|(scope, env, params, resource)| Asked {
+    // From two days before the freeze begins to two days after it ended.
+    let at = 1_797_552_000_000_000..1_799_107_200_000_000_i64;
+    (scope, env, params, resource, at).prop_map(|(scope, env, params, resource, at)| Asked {
         params,
         resource,
+        at: approvals_core::Timestamp::from_micros(at),
         ..Asked::new(scope, env, "{}")
     })
 }

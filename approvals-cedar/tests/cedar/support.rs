@@ -46,6 +46,7 @@ pub(crate) struct Asked {
     pub(crate) env: Option<String>,
     pub(crate) resource: Option<String>,
     pub(crate) params: Vec<BoundParam>,
+    pub(crate) at: Timestamp,
 }
 
 impl Asked {
@@ -55,7 +56,13 @@ impl Asked {
             env: Some(env.to_owned()).filter(|env| !env.is_empty()),
             resource: None,
             params: params(args),
+            at: now(),
         }
+    }
+
+    pub(crate) fn at(mut self, time: &str) -> Self {
+        self.at = time.parse().unwrap();
+        self
     }
 
     pub(crate) fn proposal(&self) -> Proposal {
@@ -83,19 +90,11 @@ pub(crate) fn params(json: &str) -> Vec<BoundParam> {
 }
 
 pub(crate) fn judge(engine: &CedarEngine, asked: &Asked) -> Result<Opinion, EngineError> {
-    judge_at(engine, asked, now())
-}
-
-pub(crate) fn judge_at(
-    engine: &CedarEngine,
-    asked: &Asked,
-    at: Timestamp,
-) -> Result<Opinion, EngineError> {
     let proposal = asked.proposal();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    runtime.block_on(engine.judge(&proposal, at))
+    runtime.block_on(engine.judge(&proposal, asked.at))
 }
 
 /// What would happen if the policy beside Cedar let everything run.

@@ -157,15 +157,45 @@ pub fn inventory() -> Vec<&'static GuardedFn> {
 /// The inventory as JSON, one object per guarded function, stable from build to build.
 #[must_use]
 pub fn inventory_json() -> String {
-    let rows: Vec<_> = inventory()
-        .iter()
-        .map(|guarded| {
-            let params: Vec<_> = guarded.params.iter().map(|p| serde_json::json!({"name": p.name, "kind": p.kind, "treatment": p.treatment})).collect();
-            serde_json::json!({
-                "scope": guarded.scope, "function": guarded.function, "file": guarded.file, "line": guarded.line,
-                "version": guarded.version, "schema": guarded.schema().to_string(), "params": params,
-            })
-        })
-        .collect();
+    let rows: Vec<Row> = inventory().into_iter().map(Row::of).collect();
     serde_json::to_string_pretty(&rows).unwrap_or_else(|_| "[]".to_owned())
+}
+
+/// A guarded function in the inventory: members in the order of the alphabet, whatever features of
+/// the JSON library some other crate of the program turned on.
+#[derive(serde::Serialize)]
+struct Row {
+    file: &'static str,
+    function: &'static str,
+    line: u32,
+    params: Vec<ParamRow>,
+    schema: String,
+    scope: &'static str,
+    version: &'static str,
+}
+
+#[derive(serde::Serialize)]
+struct ParamRow {
+    kind: Kind,
+    name: &'static str,
+    treatment: Treatment,
+}
+
+impl Row {
+    fn of(guarded: &'static GuardedFn) -> Self {
+        let param = |param: &Param| ParamRow {
+            kind: param.kind,
+            name: param.name,
+            treatment: param.treatment,
+        };
+        Self {
+            file: guarded.file,
+            function: guarded.function,
+            line: guarded.line,
+            params: guarded.params.iter().map(param).collect(),
+            schema: guarded.schema().to_string(),
+            scope: guarded.scope,
+            version: guarded.version,
+        }
+    }
 }

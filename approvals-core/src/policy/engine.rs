@@ -1,6 +1,7 @@
 //! Engines: other judges beside the policy, which can tighten its answer and never loosen it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,22 @@ pub trait PolicyEngine: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`EngineError`] when it cannot tell; the proposal is denied then.
     async fn judge(&self, proposal: &Proposal, at: Timestamp) -> Result<Opinion, EngineError>;
+}
+
+/// One engine for several gates.
+#[async_trait]
+impl<E: PolicyEngine + ?Sized> PolicyEngine for Arc<E> {
+    fn name(&self) -> &EngineName {
+        (**self).name()
+    }
+
+    fn digest(&self) -> PolicyDigest {
+        (**self).digest()
+    }
+
+    async fn judge(&self, proposal: &Proposal, at: Timestamp) -> Result<Opinion, EngineError> {
+        (**self).judge(proposal, at).await
+    }
 }
 
 /// What an engine says of a proposal. There is no yes among its words: that is the policy's.

@@ -6,17 +6,13 @@ use std::time::Duration;
 
 use approvals_core::clock::{Clock, Timestamp};
 use approvals_core::gate::LocalSigner;
-use approvals_core::id::EngineName;
 use approvals_core::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
-use approvals_core::policy::Opinion;
 use approvals_core::ports::{
-    Delivery, Directory, DirectoryError, EngineError, Notice, Notifier, NotifyError, PolicyEngine,
-    SignError, Signer, Store,
+    Delivery, Directory, DirectoryError, Notice, Notifier, NotifyError, PolicyEngine, SignError,
+    Signer, Store,
 };
 use approvals_core::testing::TokioClock;
-use approvals_core::{
-    ApprovalError, Gate, IdentityKey, PersonId, Policy, PolicyDigest, Proposal, Standing,
-};
+use approvals_core::{ApprovalError, Gate, IdentityKey, PersonId, Policy, Standing};
 use async_trait::async_trait;
 
 use super::disk::Disk;
@@ -168,7 +164,7 @@ impl House {
             builder = builder.notifier(Shared(Arc::clone(channel)));
         }
         for engine in &self.engines {
-            builder = builder.policy_engine(Shared(Arc::clone(engine)));
+            builder = builder.policy_engine(Arc::clone(engine));
         }
         if let Some(name) = self.environment {
             builder = builder.environment(name);
@@ -239,21 +235,6 @@ impl Notifier for Shared<dyn Notifier> {
 
     async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError> {
         self.0.notify(notice).await
-    }
-}
-
-#[async_trait]
-impl PolicyEngine for Shared<dyn PolicyEngine> {
-    fn name(&self) -> &EngineName {
-        self.0.name()
-    }
-
-    fn digest(&self) -> PolicyDigest {
-        self.0.digest()
-    }
-
-    async fn judge(&self, proposal: &Proposal, at: Timestamp) -> Result<Opinion, EngineError> {
-        self.0.judge(proposal, at).await
     }
 }
 
