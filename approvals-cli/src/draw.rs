@@ -77,18 +77,24 @@ pub(crate) fn card_json(card: &Card) -> Value {
 
 /// `1 of 2 of oncall`, group by group: what there is.
 pub(crate) fn progress_text(progress: &[Progress]) -> String {
-    let row = |row: &Progress| format!("{} of {} of {}", row.have.len(), row.need, row.group);
+    let row = |row: &Progress| format!("{} of {} of {}", row.have.len(), row.need, row.who());
     progress.iter().map(row).collect::<Vec<_>>().join(", ")
 }
 
 /// `2 of oncall (has 1)`, group by group: what it takes.
 pub(crate) fn needs_text(progress: &[Progress]) -> String {
-    let row = |row: &Progress| format!("{} of {} (has {})", row.need, row.group, row.have.len());
+    let row = |row: &Progress| format!("{} of {} (has {})", row.need, row.who(), row.have.len());
     progress.iter().map(row).collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn progress_json(progress: &[Progress]) -> Value {
-    let row = |row: &Progress| json!({ "group": row.group, "need": row.need, "have": row.have });
+    let row = |row: &Progress| {
+        let later = row.later.iter();
+        let later: Vec<Value> = later
+            .map(|(group, from)| json!({ "group": group, "from": from }))
+            .collect();
+        json!({ "group": row.group, "need": row.need, "have": row.have, "also": row.also, "later": later })
+    };
     progress.iter().map(row).collect()
 }
 
@@ -137,7 +143,9 @@ fn detail(entry: &Entry) -> String {
             let until = minute(approved.until);
             format!("by {}, until {until} UTC", people(&approved.by))
         }
+        Event::Denied(denied) if denied.by.is_none() => format!("by a rule: {}", denied.code),
         Event::Denied(denied) => format!("by {}", people(denied.by.as_slice())),
+        Event::Escalated(escalated) => format!("level {}", escalated.level),
         Event::PermitRefused(refused) => refused.code.to_string(),
         Event::Finished(finished) => {
             let took = finished.duration_us.map(Duration::from_micros);

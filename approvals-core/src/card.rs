@@ -176,8 +176,15 @@ impl Card {
                 0 => "none so far".to_owned(),
                 count => format!("{count} so far: {}", have.join(", ")),
             };
-            let needs = format!("{} of group {}, {so_far}", progress.need, progress.group);
+            let needs = format!("{} of group {}, {so_far}", progress.need, progress.who());
             lines.push(("needs", needs));
+            lines.extend(progress.later.iter().map(|(group, from)| {
+                let from = crate::text::minute(*from);
+                (
+                    "later",
+                    format!("members of {group}, too, from {from} UTC on"),
+                )
+            }));
         }
         for (name, warning) in self.warnings() {
             lines.push(("CAREFUL", format!("`{name}` {warning}")));

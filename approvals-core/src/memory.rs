@@ -1,6 +1,6 @@
 //! A store that forgets: for tests, examples, and programs that keep no proof.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -26,7 +26,7 @@ pub struct ForgetfulStore {
     counters: HashMap<String, Vec<Timestamp>>,
     channels: HashSet<String>,
     outbox: BTreeMap<(u64, String), Waiting>,
-    deadlines: BTreeMap<(Timestamp, RequestId), ()>,
+    dues: BTreeSet<(Timestamp, RequestId)>,
     running: HashMap<RequestId, BootId>,
     head: Head,
 }
@@ -47,12 +47,12 @@ impl ForgetfulStore {
 
     fn keep_row(&mut self, row: &RequestRow) {
         if let Some(old) = self.rows.get(&row.id)
-            && let Some(deadline) = old.deadline
+            && let Some(due) = old.due
         {
-            self.deadlines.remove(&(deadline, row.id));
+            self.dues.remove(&(due, row.id));
         }
-        if let Some(deadline) = row.deadline {
-            self.deadlines.insert((deadline, row.id), ());
+        if let Some(due) = row.due {
+            self.dues.insert((due, row.id));
         }
         match row.running {
             Some(boot) => self.running.insert(row.id, boot),
@@ -145,8 +145,8 @@ impl Reader for ForgetfulStore {
 
     fn overdue(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RequestId>, StoreError> {
         Ok(self
-            .deadlines
-            .keys()
+            .dues
+            .iter()
             .take_while(|(at, _)| *at <= now)
             .map(|(_, request)| *request)
             .take(limit)

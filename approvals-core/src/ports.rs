@@ -52,6 +52,8 @@ pub struct RequestRow {
     pub created_at: Timestamp,
     /// When its present state runs out, while it can.
     pub deadline: Option<Timestamp>,
+    /// When time next changes it: the deadline, or an escalation before it.
+    pub due: Option<Timestamp>,
     /// The process that is running it, while one is.
     pub running: Option<BootId>,
     /// Names the call for the requester.
@@ -78,6 +80,7 @@ impl RequestRow {
             status,
             created_at,
             deadline: None,
+            due: None,
             running: None,
             key: None,
             last_seq,
@@ -280,7 +283,7 @@ pub trait Reader: Send {
     /// [`StoreError`] when the store cannot be read.
     fn requests(&mut self, filter: &Filter) -> Result<Vec<RequestRow>, StoreError>;
 
-    /// Requests whose present state has run out.
+    /// Requests that time has changed by now: those whose `due` has come.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read.

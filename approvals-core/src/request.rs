@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, PolicyDigest};
 use crate::id::{PersonId, RuleId};
 use crate::policy::Judged;
@@ -169,14 +170,33 @@ pub struct Progress {
     pub group: crate::id::GroupName,
     /// How many of it are needed.
     pub need: u8,
-    /// Who of it counts so far.
+    /// Who counts so far.
     pub have: Vec<PersonId>,
+    /// The groups whose members may stand in by now, because nobody decided for a while.
+    pub also: Vec<crate::id::GroupName>,
+    /// The groups whose members may stand in later, and from when on.
+    pub later: Vec<(crate::id::GroupName, Timestamp)>,
 }
 
 impl Progress {
+    /// The groups whose members may decide by now: `oncall or managers`.
+    #[must_use]
+    pub fn who(&self) -> String {
+        let also = self.also.iter().map(|group| format!(" or {group}"));
+        std::iter::once(self.group.to_string())
+            .chain(also)
+            .collect()
+    }
+
     /// So many of a group needed, these people counted.
     #[must_use]
     pub fn new(group: crate::id::GroupName, need: u8, have: Vec<PersonId>) -> Self {
-        Self { group, need, have }
+        Self {
+            group,
+            need,
+            have,
+            also: Vec::new(),
+            later: Vec::new(),
+        }
     }
 }

@@ -173,18 +173,11 @@ fn in_order(policy: &Policy) -> Vec<RuleSummary> {
 }
 
 fn needs(requirement: &Requirement) -> String {
-    let quorums = requirement.quorums().iter();
-    let people: Vec<String> = quorums
-        .map(|quorum| format!("{} of {} ({})", quorum.need, quorum.group, quorum.assurance))
-        .collect();
     let (decide, run) = (
         draw::span(requirement.decide_within()),
         draw::span(requirement.use_within()),
     );
-    format!(
-        "{}; {decide} to decide, {run} to use it",
-        people.join(" and ")
-    )
+    format!("{requirement}; {decide} to decide, {run} to use it")
 }
 
 /// Every group, and how many people who may act are in it.

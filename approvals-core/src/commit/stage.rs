@@ -189,7 +189,8 @@ impl Stage {
             agent: state.action().agent.clone(),
             status: state.status(),
             created_at: state.created_at(),
-            deadline: deadline(state),
+            deadline: state.deadline(),
+            due: state.due_at(),
             running: match state.phase() {
                 Phase::Running(by) => Some(by.boot),
                 _ => None,
@@ -216,14 +217,6 @@ impl Stage {
     }
 }
 
-fn deadline(state: &RequestState) -> Option<Timestamp> {
-    match state.phase() {
-        Phase::Pending => Some(state.expires_at()),
-        Phase::Approved { until, .. } => Some(*until),
-        _ => None,
-    }
-}
-
 /// Whether copies that people see must be drawn again; what nobody is asked has no copies.
 fn changes_the_card(event: &Event) -> bool {
     matches!(
@@ -231,6 +224,7 @@ fn changes_the_card(event: &Event) -> bool {
         Event::Created(_)
             | Event::Reviewed(_)
             | Event::Approved(_)
+            | Event::Escalated(_)
             | Event::Denied(_)
             | Event::Expired
             | Event::Cancelled

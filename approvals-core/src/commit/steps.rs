@@ -187,7 +187,7 @@ impl Engine {
             return Ok(None);
         };
         // What is out of time is ended first, so that nobody attaches to it.
-        self.command(stage, &Command::Expire(request), Vec::new(), now)?;
+        self.command(stage, &Command::Due(request), Vec::new(), now)?;
         let known = self.known(stage, request)?;
         Ok(known.filter(|known| attach_closed || known.state.is_live()))
     }
@@ -221,7 +221,7 @@ impl Engine {
 
     fn sweep(&mut self, stage: &mut Stage, now: Timestamp) -> Reply {
         let overdue = self.store.overdue(now, 1_000).map_err(store_error)?;
-        let mut commands: Vec<Command> = overdue.into_iter().map(Command::Expire).collect();
+        let mut commands: Vec<Command> = overdue.into_iter().map(Command::Due).collect();
         for (request, boot) in self.store.running().map_err(store_error)? {
             if boot != self.boot && self.store.is_gone(boot) {
                 let finished = Finished {

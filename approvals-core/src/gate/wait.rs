@@ -33,16 +33,11 @@ impl Asking {
             }
             let now = inner.clock.now();
             let deadline = now_state.expires_at();
-            if now >= deadline {
-                let ticket = inner.journal.command(Command::Expire(request));
-                state = inner.patient(ticket).await?.state;
-                if state
-                    .as_ref()
-                    .is_some_and(|state| *state.phase() == Phase::Pending)
-                {
-                    let message = "the deadline is over, and the store did not end the request";
-                    return Err(ApprovalError::new(Code::Expired, message).with_request(request));
-                }
+            let due = now_state.due_at().unwrap_or(deadline);
+            if now >= due
+                && let Some(changed) = self.catch_up(&now_state, now).await?
+            {
+                state = Some(changed);
                 continue;
             }
             if gives_up.is_some_and(|at| now >= at) {
@@ -52,7 +47,9 @@ impl Asking {
                 );
                 return Err(ApprovalError::new(Code::Pending, message).with_request(request));
             }
-            let until = gives_up.map_or(deadline, |at| at.min(deadline));
+            // What should be on record by now and is not, is tried again after a nap.
+            let next = if now < due { due } else { deadline };
+            let until = gives_up.map_or(next, |at| at.min(next));
             let nap = until.since(now).min(NAP).max(Duration::from_millis(1));
             let told = tokio::time::timeout(nap, hold.watch.after(seen)).await.ok();
             (seen, state) = match told {
@@ -69,6 +66,22 @@ impl Asking {
                     .map_or((seen, None), |(state, seq)| (seq, Some(Arc::new(state)))),
             };
         }
+    }
+
+    /// Has recorded what time has brought about; none when that changed nothing.
+    async fn catch_up(
+        &self,
+        state: &RequestState,
+        now: Timestamp,
+    ) -> Result<Option<Arc<RequestState>>, ApprovalError> {
+        let ticket = self.inner.journal.command(Command::Due(state.id()));
+        let caught_up = self.inner.patient(ticket).await?.state;
+        let pending = |state: &Arc<RequestState>| *state.phase() == Phase::Pending;
+        if now >= state.expires_at() && caught_up.as_ref().is_some_and(pending) {
+            let message = "the deadline is over, and the store did not end the request";
+            return Err(ApprovalError::new(Code::Expired, message).with_request(state.id()));
+        }
+        Ok(caught_up.filter(|caught_up| caught_up.due_at() != state.due_at()))
     }
 
     /// What a settled request means for the caller; none while it is pending.

@@ -20,8 +20,9 @@ pub enum Command {
     Ask(Box<Ask>),
     /// Count a vote.
     Review(Box<ReviewFacts>),
-    /// End what is out of time; nothing when it is not.
-    Expire(RequestId),
+    /// Do what time has brought about: end what is out of time, let more people decide what has
+    /// waited; nothing when there is nothing.
+    Due(RequestId),
     /// Withdraw it.
     Cancel(RequestId),
     /// Use the approval up.
@@ -61,7 +62,7 @@ impl Command {
             Self::Ask(ask) => ask.created.action.request_id,
             Self::Review(facts) => facts.review.request,
             Self::Consume(consumption) => consumption.request,
-            Self::Expire(request)
+            Self::Due(request)
             | Self::Cancel(request)
             | Self::Burn { request, .. }
             | Self::Finish { request, .. }

@@ -28,6 +28,8 @@ pub enum Event {
     Approved(Approved),
     /// `request.denied`
     Denied(Denied),
+    /// `request.escalated`
+    Escalated(Escalated),
     /// `request.expired`
     Expired,
     /// `request.cancelled`
@@ -53,6 +55,7 @@ impl Event {
             Self::ReviewRefused(_) => "review.refused",
             Self::Approved(_) => "request.approved",
             Self::Denied(_) => "request.denied",
+            Self::Escalated(_) => "request.escalated",
             Self::Expired => "request.expired",
             Self::Cancelled => "request.cancelled",
             Self::Consumed(_) => "permit.consumed",
@@ -144,6 +147,14 @@ pub struct Denied {
     pub reason: Option<Commitment>,
     /// Which kind of no: `Denied` when a person said it.
     pub code: Code,
+}
+
+/// Nobody had decided for a while: from here on people of more groups may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Escalated {
+    /// How many of the requirement's [`escalations`](Requirement::escalations) have come.
+    pub level: u32,
 }
 
 /// The right to run was used up; from here on the body may run.

@@ -7,6 +7,7 @@
 mod command;
 mod decide;
 mod event;
+mod fold;
 mod state;
 mod tally;
 #[cfg(test)]
@@ -15,8 +16,10 @@ mod tests;
 pub use command::{Ask, Command, Consumption, Refusal, ReviewFacts, Step};
 pub use decide::decide;
 pub use event::{
-    Approved, Attempt, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused,
-    ReviewRefused, Reviewed,
+    Approved, Attempt, Consumed, Created, Denied, Escalated, Event, Finished, NoticeResult,
+    PermitRefused, ReviewRefused, Reviewed,
 };
-pub use state::{ImpossibleEvent, Phase, RequestState};
-pub use tally::{distinct_enough, progress};
+pub use fold::ImpossibleEvent;
+pub use state::{Phase, RequestState};
+pub use tally::distinct_enough;
+use tally::progress;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{Attempt, Created, Denied, Event, Reviewed};
+use super::event::{Attempt, Created, Reviewed};
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::error::Code;
@@ -17,10 +17,11 @@ use crate::sealed::ActionRecord;
 /// One request, as its records tell it.
 #[derive(Debug, Clone)]
 pub struct RequestState {
-    created: Arc<Created>,
-    created_at: Timestamp,
-    reviews: Vec<Reviewed>,
-    phase: Phase,
+    pub(super) created: Arc<Created>,
+    pub(super) created_at: Timestamp,
+    pub(super) reviews: Vec<Reviewed>,
+    pub(super) level: u32,
+    pub(super) phase: Phase,
 }
 
 /// How far a request has come.
@@ -57,98 +58,7 @@ pub enum Phase {
     Finished(Outcome),
 }
 
-/// An event that cannot follow from the state: the log is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{event}` cannot follow `{phase}`")]
-pub struct ImpossibleEvent {
-    event: &'static str,
-    phase: String,
-}
-
 impl RequestState {
-    /// The state after the first event.
-    ///
-    /// # Errors
-    /// [`ImpossibleEvent`] when the event is not the making of a request.
-    pub fn begin(event: &Event, at: Timestamp) -> Result<Self, ImpossibleEvent> {
-        match event {
-            Event::Created(created) => Ok(Self {
-                created: Arc::new((**created).clone()),
-                created_at: at,
-                reviews: Vec::new(),
-                phase: Phase::Pending,
-            }),
-            _ => Err(ImpossibleEvent {
-                event: event.kind(),
-                phase: "nothing".to_owned(),
-            }),
-        }
-    }
-
-    /// The state after one more event.
-    ///
-    /// # Errors
-    /// [`ImpossibleEvent`] when the event cannot follow; the state is unchanged then.
-    pub fn apply(&mut self, event: &Event) -> Result<(), ImpossibleEvent> {
-        use Phase::{Approved, Pending, Running};
-        let next = match (&self.phase, event) {
-            (_, Event::ReviewRefused(_) | Event::Notice(_)) => return Ok(()),
-            (_, Event::PermitRefused(refused)) if !refused.burned => return Ok(()),
-            (
-                Pending
-                | Approved {
-                    automatic: false, ..
-                },
-                Event::Reviewed(review),
-            ) => {
-                self.reviews.push((**review).clone());
-                return Ok(());
-            }
-            (Pending, Event::AutoApproved(approved)) if self.created.requirement.is_none() => {
-                Approved {
-                    until: approved.until,
-                    automatic: true,
-                }
-            }
-            (Pending, Event::Approved(approved)) if self.created.requirement.is_some() => {
-                Approved {
-                    until: approved.until,
-                    automatic: false,
-                }
-            }
-            (Pending | Approved { .. }, Event::Denied(Denied { by, reason, code })) => {
-                Phase::Denied {
-                    by: by.clone(),
-                    reason: reason.clone(),
-                    code: *code,
-                }
-            }
-            (Pending | Approved { .. }, Event::Expired) => Phase::Expired,
-            (Pending | Approved { .. }, Event::Cancelled) => Phase::Cancelled,
-            (Approved { .. }, Event::Consumed(consumed))
-                if consumed.digest == self.created.digest =>
-            {
-                Running(consumed.by)
-            }
-            (Running(_), Event::PermitRefused(_)) => Phase::Burned,
-            (Running(_), Event::Finished(finished)) => Phase::Finished(finished.outcome),
-            // A person settles what was unknown, or the body ended after it was given up.
-            (Phase::Finished(Outcome::Unknown), Event::Finished(finished))
-                if finished.outcome != Outcome::Unknown =>
-            {
-                Phase::Finished(finished.outcome)
-            }
-            (phase, event) => {
-                return Err(ImpossibleEvent {
-                    event: event.kind(),
-                    phase: format!("{phase:?}"),
-                });
-            }
-        };
-        self.phase = next;
-        Ok(())
-    }
-
     /// The request.
     #[must_use]
     pub fn id(&self) -> RequestId {
@@ -254,11 +164,72 @@ impl RequestState {
             .any(|review| review.vote == vote && same(review))
     }
 
+    /// The time for which the policy was asked; every wait counts from here.
+    #[must_use]
+    pub fn asked_at(&self) -> Timestamp {
+        self.created.asked_at
+    }
+
+    /// How long people have had, as far as that lets more of them decide: the wait of the level on
+    /// record, and not what a clock says.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        self.waited_at(self.level).unwrap_or_default()
+    }
+
+    /// The level that a request of this age has, which may not be on record yet.
+    #[must_use]
+    pub fn level_at(&self, now: Timestamp) -> u32 {
+        let waited = now.since(self.asked_at());
+        let escalations = self.escalations();
+        let come = escalations.iter().take_while(|after| **after <= waited);
+        u32::try_from(come.count()).unwrap_or(u32::MAX)
+    }
+
+    /// When more people may decide next; none when nobody else ever may.
+    #[must_use]
+    pub fn escalates_at(&self) -> Option<Timestamp> {
+        let next = self.waited_at(self.level + 1)?;
+        (self.phase == Phase::Pending).then(|| self.asked_at().after(next))
+    }
+
+    /// When its present state runs out, while it can.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Timestamp> {
+        match &self.phase {
+            Phase::Pending => Some(self.expires_at()),
+            Phase::Approved { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
+
+    /// When time next changes it: its end, or an escalation before that.
+    #[must_use]
+    pub fn due_at(&self) -> Option<Timestamp> {
+        let end = self.deadline()?;
+        Some(self.escalates_at().map_or(end, |at| at.min(end)))
+    }
+
+    fn escalations(&self) -> Vec<Duration> {
+        self.requirement()
+            .map(Requirement::escalations)
+            .unwrap_or_default()
+    }
+
+    /// How long people have had at a level; none when there is no such level.
+    pub(super) fn waited_at(&self, level: u32) -> Option<Duration> {
+        let Some(place) = level.checked_sub(1) else {
+            return Some(Duration::ZERO);
+        };
+        let place = usize::try_from(place).ok()?;
+        self.escalations().get(place).copied()
+    }
+
     /// Who has approved so far, group by group.
     #[must_use]
     pub fn progress(&self) -> Vec<Progress> {
         self.requirement()
-            .map(|requirement| super::progress(requirement, &self.reviews))
+            .map(|requirement| super::progress(requirement, self, &self.reviews))
             .unwrap_or_default()
     }
 }

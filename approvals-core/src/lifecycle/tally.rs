@@ -1,15 +1,18 @@
 //! Counting: which people meet which quorum, each person once.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::event::Reviewed;
+use super::state::RequestState;
 use crate::id::{GroupName, PersonId};
 use crate::policy::{Quorum, Requirement};
 use crate::principal::Assurance;
 use crate::request::Progress;
 use crate::review::Vote;
 
-/// Whether the approvals meet every quorum with distinct people; if so, who they are.
+/// Whether the approvals meet every quorum with distinct people; if so, who they are. `waited` says
+/// how long people have had, after which others may stand in.
 ///
 /// One person fills one seat, however many groups the person is in ([NIST AC-3(2)] dual
 /// authorization counts people). Seats are given by augmenting paths, so that a person who fits
@@ -17,8 +20,12 @@ use crate::review::Vote;
 ///
 /// [NIST AC-3(2)]: https://csrc.nist.gov/projects/cprt/catalog#/cprt/framework/version/SP_800_53_5_1_1/home?element=AC-03-02
 #[must_use]
-pub fn distinct_enough(requirement: &Requirement, reviews: &[Reviewed]) -> Option<Vec<PersonId>> {
-    let voters = voters(reviews);
+pub fn distinct_enough(
+    requirement: &Requirement,
+    waited: Duration,
+    reviews: &[Reviewed],
+) -> Option<Vec<PersonId>> {
+    let voters = voters(reviews, waited);
     let seats = seats(requirement);
     let taken = assign(&seats, &voters)?;
     let people: BTreeSet<_> = taken
@@ -32,15 +39,28 @@ pub fn distinct_enough(requirement: &Requirement, reviews: &[Reviewed]) -> Optio
 
 /// Who counts for which group so far, for people to read.
 #[must_use]
-pub fn progress(requirement: &Requirement, reviews: &[Reviewed]) -> Vec<Progress> {
-    let voters = voters(reviews);
+pub(super) fn progress(
+    requirement: &Requirement,
+    state: &RequestState,
+    reviews: &[Reviewed],
+) -> Vec<Progress> {
+    let voters = voters(reviews, state.waited());
     let row = |quorum: &Quorum| {
         let have = voters
             .iter()
             .filter(|voter| voter.fits(quorum))
             .map(|voter| voter.person.clone())
             .collect();
-        Progress::new(quorum.group.clone(), quorum.need.get(), have)
+        let mut progress = Progress::new(quorum.group.clone(), quorum.need.get(), have);
+        for (group, after) in quorum.others() {
+            if after <= state.waited() {
+                progress.also.push(group.clone());
+            } else {
+                let from = state.asked_at().after(after);
+                progress.later.push((group.clone(), from));
+            }
+        }
+        progress
     };
     requirement.quorums().iter().map(row).collect()
 }
@@ -49,15 +69,16 @@ struct Voter<'a> {
     person: &'a PersonId,
     groups: &'a BTreeSet<GroupName>,
     assurance: Assurance,
+    waited: Duration,
 }
 
 impl Voter<'_> {
     fn fits(&self, quorum: &Quorum) -> bool {
-        self.groups.contains(&quorum.group) && self.assurance >= quorum.assurance
+        quorum.is_open_to(self.groups, self.waited) && self.assurance >= quorum.assurance
     }
 }
 
-fn voters(reviews: &[Reviewed]) -> Vec<Voter<'_>> {
+fn voters(reviews: &[Reviewed], waited: Duration) -> Vec<Voter<'_>> {
     let mut voters: Vec<Voter<'_>> = Vec::new();
     for review in reviews.iter().filter(|review| review.vote == Vote::Approve) {
         if voters.iter().all(|have| *have.person != review.person) {
@@ -65,6 +86,7 @@ fn voters(reviews: &[Reviewed]) -> Vec<Voter<'_>> {
                 person: &review.person,
                 groups: &review.groups,
                 assurance: review.assurance,
+                waited,
             });
         }
     }

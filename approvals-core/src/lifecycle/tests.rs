@@ -509,6 +509,131 @@ fn i3_nobody_ends_the_run_of_somebody_else() {
     assert_eq!(*case.state().phase(), Phase::Running(attempt(1)));
 }
 
+/// Two of ops, or security after ten minutes, or cooks after twenty; an hour to decide.
+fn widening() -> Requirement {
+    let quorum = Quorum::new("ops".parse().unwrap(), 2.try_into().unwrap(), Assurance::A2)
+        .widened("security".parse().unwrap(), 10 * MINUTE)
+        .widened("cooks".parse().unwrap(), 20 * MINUTE);
+    Requirement::new(vec![quorum], HOUR, HOUR, Vec::new()).unwrap()
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn levels(case: &Case) -> Vec<u32> {
+    let level = |event: &Event| match event {
+        Event::Escalated(escalated) => Some(escalated.level),
+        _ => None,
+    };
+    case.1.iter().filter_map(level).collect()
+}
+
+#[test]
+fn escalation_lets_more_people_in_and_asks_for_no_fewer() {
+    let mut case = Case::of(widening());
+    let (security, cooks): (&[&str], &[&str]) = (&["security"], &["cooks"]);
+    let early = at(10).before(Duration::from_micros(1));
+    assert_eq!(
+        case.review("u_sam", security, Vote::Approve, early),
+        Some(Code::NotEligible)
+    );
+    assert_eq!(
+        case.review("u_sam", security, Vote::Deny, early),
+        Some(Code::NotEligible)
+    );
+    assert!(levels(&case).is_empty());
+    // The moment has come, and nobody has swept: the vote itself brings it on record.
+    assert_eq!(case.review("u_sam", security, Vote::Approve, at(10)), None);
+    assert_eq!(levels(&case), [1]);
+    assert_eq!(case.state().status(), Status::Pending, "two are needed");
+    assert_eq!(
+        case.review("u_sam", security, Vote::Approve, at(11)),
+        Some(Code::DuplicateVote)
+    );
+    assert_eq!(
+        case.review("u_cole", cooks, Vote::Approve, at(11)),
+        Some(Code::NotEligible)
+    );
+    assert_eq!(
+        case.review("u_alice", security, Vote::Approve, at(11)),
+        Some(Code::SelfApproval)
+    );
+    let weak = review(
+        case.state(),
+        Some("u_sue"),
+        security,
+        Vote::Approve,
+        Assurance::A1,
+    );
+    assert_eq!(case.run(&weak, at(11)), Some(Code::AssuranceTooLow));
+    assert_eq!(case.review("u_cole", cooks, Vote::Approve, at(20)), None);
+    assert_eq!(case.state().status(), Status::Approved);
+    assert_eq!(levels(&case), [1, 2]);
+    // And what was given counts at use, by the groups of then.
+    let now: &[(&str, &[&str])] = &[("u_sam", security), ("u_cole", cooks)];
+    assert_eq!(case.consume(now, at(21)), None);
+}
+
+#[test]
+fn escalation_counts_by_what_is_on_record() {
+    let mut case = Case::of(widening());
+    let due = Command::Due(case.state().id());
+    for (minute, want) in [(9, 0), (10, 1), (10, 1), (19, 1), (30, 2), (31, 2)] {
+        assert_eq!(case.run(&due, at(minute)), None);
+        let level = levels(&case).last().copied().unwrap_or_default();
+        assert_eq!(level, want, "at minute {minute}");
+    }
+    assert_eq!(levels(&case), [1, 2], "each once");
+    assert_eq!(case.run(&due, at(60)), None);
+    assert_eq!(case.state().status(), Status::Expired);
+
+    // A sweep that comes late records the last level at once, and then nothing more.
+    let mut late = Case::of(widening());
+    let due = Command::Due(late.state().id());
+    assert_eq!(late.run(&due, at(45)), None);
+    assert_eq!(levels(&late), [2]);
+    assert_eq!(late.state().escalates_at(), None);
+    assert_eq!(late.state().due_at(), Some(late.state().expires_at()));
+
+    // Levels only rise, exist, and come before a decision.
+    let escalated = |level| Event::Escalated(Escalated { level });
+    let mut state = Case::of(widening()).0.unwrap();
+    for (event, possible) in [
+        (escalated(0), false),
+        (escalated(3), false),
+        (escalated(2), true),
+        (escalated(1), false),
+        (escalated(2), false),
+    ] {
+        assert_eq!(state.apply(&event).is_ok(), possible, "{event:?}");
+    }
+    let mut none = Case::of(one()).0.unwrap();
+    assert!(none.apply(&escalated(1)).is_err());
+    assert_eq!(none.escalates_at(), None);
+}
+
+#[test]
+fn an_escalation_under_other_rules_waits_as_long_as_they_say() {
+    let rule = |after: &str| {
+        rules(&format!(
+            "[[rule]]\nid = \"x\"\nscope = \"db.drop\"\nrequire = [{{ group = \"ops\" }}]\nttl = \"1h\"\n\
+             escalate = [{{ after = \"{after}\", groups = [\"security\"] }}]"
+        ))
+    };
+    for (after, want) in [("10m", None), ("11m", Some(Code::PolicyChanged))] {
+        let quorum = Quorum::new("ops".parse().unwrap(), 1.try_into().unwrap(), Assurance::A1)
+            .widened("security".parse().unwrap(), 10 * MINUTE);
+        let mut case = Case::of(Requirement::new(vec![quorum], HOUR, HOUR, Vec::new()).unwrap());
+        let security: &[&str] = &["security"];
+        assert_eq!(case.review("u_sam", security, Vote::Approve, at(10)), None);
+        assert_eq!(case.state().status(), Status::Approved);
+        let mut wish = wish(case.state(), &[("u_sam", security)]);
+        wish.policy = rule(after);
+        // However late it is used: the level on record is what the approval was given under.
+        let got = case.run(&Command::Consume(Box::new(wish)), at(40));
+        assert_eq!(got, want, "{after}");
+    }
+}
+
 #[test]
 fn a_rule_that_forbids_is_on_record() {
     let mut case = Case(None, Vec::new());
@@ -589,7 +714,7 @@ fn play(steps: Vec<(usize, usize, bool, bool, u64)>, eligible: &[&str]) -> (bool
         let id = case.state().id();
         let command = match what {
             0..=2 => review(case.state(), Some(who), groups, vote, assurance),
-            3 => Command::Expire(id),
+            3 => Command::Due(id),
             4 => Command::Burn {
                 request: id,
                 by: attempt(1),

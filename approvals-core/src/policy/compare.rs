@@ -1,6 +1,7 @@
 //! Which of two answers is the stricter one.
 
-use super::requirement::{Allowance, Ceiling, Evaluation, Quorum, Requirement};
+use super::quorum::Quorum;
+use super::requirement::{Allowance, Ceiling, Evaluation, Requirement};
 
 /// How one answer stands to another, for whoever compares policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,13 +67,7 @@ impl Requirement {
     /// Whether everything that the other requirement asks is asked by this one, too.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        let has = |theirs: &Quorum| {
-            self.quorums().iter().any(|mine| {
-                mine.group == theirs.group
-                    && mine.need >= theirs.need
-                    && mine.assurance >= theirs.assurance
-            })
-        };
+        let has = |theirs: &Quorum| self.quorums().iter().any(|mine| mine.covers(theirs));
         other.quorums().iter().all(has)
             && self.decide_within() <= other.decide_within()
             && self.use_within() <= other.use_within()

@@ -1,12 +1,13 @@
 //! The strictest of two requirements.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::requirement::{Quorum, Requirement};
+use super::requirement::Requirement;
 
 impl Requirement {
-    /// What meets both requirements: per group the larger number and the higher assurance, and
-    /// the shorter of each time. Never weaker than either.
+    /// What meets both requirements: per group the larger number and the higher assurance, the
+    /// shorter of each time, and of the groups that may stand in after a while only those that both
+    /// name, after the longer wait. Never weaker than either.
     ///
     /// # Examples
     /// ```
@@ -25,20 +26,11 @@ impl Requirement {
     /// ```
     #[must_use]
     pub fn merge(&self, other: &Self) -> Self {
-        let mut strictest = BTreeMap::new();
-        for quorum in self.quorums().iter().chain(other.quorums()) {
-            let have = strictest
-                .entry(quorum.group.clone())
-                .or_insert((quorum.need, quorum.assurance));
-            *have = (have.0.max(quorum.need), have.1.max(quorum.assurance));
-        }
-        let quorums = strictest
-            .into_iter()
-            .map(|(group, (need, assurance))| Quorum::new(group, need, assurance))
-            .collect();
+        // Two quorums of one group become the one that fills both.
+        let quorums = self.quorums().iter().chain(other.quorums()).cloned();
         let rules: BTreeSet<_> = self.rules().iter().chain(other.rules()).cloned().collect();
         let merged = Self::new(
-            quorums,
+            quorums.collect(),
             self.decide_within().min(other.decide_within()),
             self.use_within().min(other.use_within()),
             rules.into_iter().collect(),

@@ -53,6 +53,14 @@
 //! used, so that a freeze that began in between holds. What every rule behind a no leaves to a
 //! calendar is `Frozen`; any other no of a rule is `PolicyDenied`.
 //!
+//! # Escalation
+//!
+//! `escalate = [{ after = "10m", groups = ["managers"] }]`, beside `require` in a rule or in the
+//! default: when nobody has decided that long after the ask, members of these groups may also fill
+//! the seats. Nothing else changes: as many people, as well proven, all of them distinct, none of
+//! them a requester. Where several rules ask for one group, only the groups that all of them let in
+//! may stand in for it, after the longest wait.
+//!
 //! Trusted: who can modify the policy file can let anything run, so it belongs to an operator and
 //! never to the agent's user.
 
@@ -78,8 +86,8 @@ pub use document::Finding;
 pub use engine::{Answer, EngineError, Judged, Opinion, PolicyEngine, WantedEngine};
 pub use load::PolicyError;
 pub use model::{Policy, RuleSummary};
-pub use quorum::InvalidQuorum;
+pub use quorum::{InvalidQuorum, Quorum};
 pub use rate::duration;
 pub use requirement::{
-    Allowance, Ceiling, Evaluation, Forbidden, Freeze, Quorum, Requirement, ZeroApprovals,
+    Allowance, Ceiling, Evaluation, Forbidden, Freeze, Requirement, ZeroApprovals,
 };

@@ -198,7 +198,7 @@ impl Rule {
             Effect::Deny => ("deny", "never, whoever approves".to_owned()),
             Effect::Auto(None) => ("auto", "by itself, without a ceiling".to_owned()),
             Effect::Auto(Some(rate)) => ("auto", format!("by itself, at most {rate}")),
-            Effect::Require(requirement) => ("require", needs(requirement)),
+            Effect::Require(requirement) => ("require", requirement.to_string()),
         };
         let conditions: Vec<String> = self.when.iter().map(Condition::to_string).collect();
         if !conditions.is_empty() {
@@ -212,13 +212,4 @@ impl Rule {
             description,
         }
     }
-}
-
-fn needs(requirement: &Requirement) -> String {
-    let quorums: Vec<String> = requirement
-        .quorums()
-        .iter()
-        .map(|quorum| format!("{} of {} ({})", quorum.need, quorum.group, quorum.assurance))
-        .collect();
-    quorums.join(" and ")
 }

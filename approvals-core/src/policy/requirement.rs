@@ -1,15 +1,16 @@
 //! What a policy answers: allow, deny, or what it takes.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::num::{NonZeroU8, NonZeroU32};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::quorum::Quorum;
 use crate::clock::Timestamp;
 use crate::error::Code;
-use crate::id::{GroupName, RuleId};
-use crate::principal::Assurance;
+use crate::id::RuleId;
 
 /// A policy's answer to a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,31 +179,6 @@ struct Parts {
     rules: Vec<RuleId>,
 }
 
-/// So many people of one group, each proven at least so well.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Quorum {
-    /// The group.
-    pub group: GroupName,
-    /// How many people of it.
-    pub need: NonZeroU8,
-    /// How well each identity must be proven.
-    pub assurance: Assurance,
-}
-
-impl Quorum {
-    /// `need` people of `group`, proven at least at `assurance`.
-    #[must_use]
-    pub fn new(group: GroupName, need: NonZeroU8, assurance: Assurance) -> Self {
-        Self {
-            group,
-            need,
-            assurance,
-        }
-    }
-}
-
 /// A requirement that names no group would let everything through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a requirement must name at least one group and one person of it")]
@@ -254,6 +230,14 @@ impl Requirement {
         &self.0.rules
     }
 
+    /// The times after the ask at which more people may fill a seat, in order: level 1, 2, and so on.
+    #[must_use]
+    pub fn escalations(&self) -> Vec<Duration> {
+        let others = self.0.quorums.iter().flat_map(Quorum::others);
+        let times: BTreeSet<Duration> = others.map(|(_, after)| after).collect();
+        times.into_iter().collect()
+    }
+
     /// The same people and times, demanded by these rules.
     pub(super) fn by_rules(&self, rules: Vec<RuleId>) -> Self {
         let mut parts = self.0.clone();
@@ -270,6 +254,16 @@ impl Requirement {
     }
 }
 
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, quorum) in self.quorums().iter().enumerate() {
+            let and = if place > 0 { " and " } else { "" };
+            write!(f, "{and}{}", quorum.in_words())?;
+        }
+        Ok(())
+    }
+}
+
 impl TryFrom<Parts> for Requirement {
     type Error = ZeroApprovals;
     fn try_from(mut parts: Parts) -> Result<Self, ZeroApprovals> {
@@ -278,8 +272,7 @@ impl TryFrom<Parts> for Requirement {
         parts.quorums.dedup_by(|later, kept| {
             let same = later.group == kept.group;
             if same {
-                kept.need = kept.need.max(later.need);
-                kept.assurance = kept.assurance.max(later.assurance);
+                *kept = kept.and(later);
             }
             same
         });

@@ -214,12 +214,13 @@ fn request_row(row: &Row<'_>) -> Result<RequestRow> {
         agent,
         status,
         created_at,
-        number(row, 8)?,
+        number(row, 9)?,
     );
     found.deadline = row.get::<_, Option<i64>>(5)?.map(Timestamp::from_micros);
-    found.running = row.get::<_, Option<[u8; 16]>>(6)?.map(BootId::from_bytes);
+    found.due = row.get::<_, Option<i64>>(6)?.map(Timestamp::from_micros);
+    found.running = row.get::<_, Option<[u8; 16]>>(7)?.map(BootId::from_bytes);
     found.key = row
-        .get::<_, Option<[u8; 32]>>(7)?
+        .get::<_, Option<[u8; 32]>>(8)?
         .map(IdempotencyKey::from_bytes);
     Ok(found)
 }
@@ -249,15 +250,15 @@ const DISCLOSURES: &str = "SELECT NULL, wrapped_by, ciphertext, 0 AS place FROM 
     WHERE request = (SELECT n FROM ids WHERE id = ?1) ORDER BY place";
 
 const REQUESTS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
-    scope, agent, status, created_at, deadline, running, key, last_seq \
+    scope, agent, status, created_at, deadline, due, running, key, last_seq \
     FROM requests ORDER BY n DESC LIMIT ?1";
 
 const REQUESTS_BY_STATUS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
-    scope, agent, status, created_at, deadline, running, key, last_seq \
+    scope, agent, status, created_at, deadline, due, running, key, last_seq \
     FROM requests WHERE status = ?2 ORDER BY n DESC LIMIT ?1";
 
 const OVERDUE: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n) \
-    FROM requests WHERE deadline <= ?1 ORDER BY deadline LIMIT ?2";
+    FROM requests WHERE due <= ?1 ORDER BY due LIMIT ?2";
 
 const RUNNING: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), running \
     FROM requests WHERE running IS NOT NULL ORDER BY n";

@@ -55,12 +55,13 @@ CREATE TABLE requests (
     status     TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     deadline   INTEGER,
+    due        INTEGER,
     running    BLOB,
     key        BLOB,
     last_seq   INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX requests_by_status ON requests (status);
-CREATE INDEX requests_by_deadline ON requests (deadline) WHERE deadline IS NOT NULL;
+CREATE INDEX requests_by_due ON requests (due) WHERE due IS NOT NULL;
 CREATE INDEX requests_running ON requests (running) WHERE running IS NOT NULL;
 CREATE INDEX requests_by_key ON requests (key) WHERE key IS NOT NULL;
 

@@ -9,8 +9,8 @@ use crate::error::Code;
 use crate::id::PersonId;
 use crate::ledger::{KeyRevocation, KeyRotation, LogEvent};
 use crate::lifecycle::{
-    Approved, Attempt, Consumed, Created, Denied, Event, Finished, NoticeResult, PermitRefused,
-    ReviewRefused, Reviewed,
+    Approved, Attempt, Consumed, Created, Denied, Escalated, Event, Finished, NoticeResult,
+    PermitRefused, ReviewRefused, Reviewed,
 };
 use crate::request::Outcome;
 
@@ -87,6 +87,7 @@ impl Body {
             "request.auto_approved" => Event::AutoApproved(approved(self.approved)?),
             "request.approved" => Event::Approved(approved(self.approved)?),
             "request.denied" => Event::Denied(self.denied()?),
+            "request.escalated" => Event::Escalated(Escalated { level: self.level? }),
             "request.expired" => Event::Expired,
             "request.cancelled" => Event::Cancelled,
             "permit.consumed" => Event::Consumed(Consumed {

@@ -88,6 +88,7 @@ impl Body {
                 // A person's no is one: only a rule's has kinds.
                 self.refusal = denied.by.is_none().then(|| RefusalBody::of(denied.code));
             }
+            Event::Escalated(escalated) => self.level = Some(escalated.level),
             Event::Expired | Event::Cancelled => {}
             Event::Consumed(consumed) => self.digest = Some(consumed.digest),
             Event::PermitRefused(refused) => {

@@ -15,7 +15,7 @@ use crate::review::Vote;
 pub(super) fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) -> Step {
     let mut events: Vec<Event> = overdue(state, now).into_iter().collect();
     let verdict = if events.is_empty() {
-        usable(state, wish).and_then(|votes| allowed(wish, &votes, now))
+        usable(state, wish).and_then(|votes| allowed(state, wish, &votes, now))
     } else {
         Err((
             Code::Expired,
@@ -74,7 +74,7 @@ fn usable(state: &RequestState, wish: &Consumption) -> Result<Vec<Reviewed>, (Co
     }
     let votes = current_votes(state, wish);
     if let (false, Some(requirement)) = (automatic, state.requirement())
-        && distinct_enough(requirement, &votes).is_none()
+        && distinct_enough(requirement, state.waited(), &votes).is_none()
     {
         return no(
             Code::NotEligible,
@@ -86,7 +86,12 @@ fn usable(state: &RequestState, wish: &Consumption) -> Result<Vec<Reviewed>, (Co
 
 /// What policy says of this very moment: a freeze may have begun, and rules may have changed, since
 /// people were asked. It can only tighten: what they were asked for has been given already.
-fn allowed(wish: &Consumption, votes: &[Reviewed], now: Timestamp) -> Result<(), (Code, String)> {
+fn allowed(
+    state: &RequestState,
+    wish: &Consumption,
+    votes: &[Reviewed],
+    now: Timestamp,
+) -> Result<(), (Code, String)> {
     let by_policy = wish.policy.evaluate(&wish.proposal, now);
     for evaluation in wish.judged.iter().chain([&by_policy]) {
         let stricter = match evaluation {
@@ -102,7 +107,7 @@ fn allowed(wish: &Consumption, votes: &[Reviewed], now: Timestamp) -> Result<(),
             Evaluation::Require(requirement) => requirement,
         };
         // Who was asked past a ceiling is asked what the ceiling's rule leaves to people.
-        if distinct_enough(stricter, votes).is_none() {
+        if distinct_enough(stricter, state.waited(), votes).is_none() {
             let message = "the policy of now asks for more than was given; ask again";
             return Err((Code::PolicyChanged, message.to_owned()));
         }

@@ -5,7 +5,7 @@ mod consume;
 mod review;
 
 use super::command::{Command, Step};
-use super::event::{Attempt, Event, Finished};
+use super::event::{Attempt, Escalated, Event, Finished};
 use super::state::{Phase, RequestState};
 use crate::clock::Timestamp;
 use crate::error::Code;
@@ -31,9 +31,7 @@ pub fn decide(state: Option<&RequestState>, command: &Command, now: Timestamp) -
             "there is no such request; list them with `approvals list`",
         ),
         (Some(state), Command::Review(facts)) => review(state, facts, now),
-        (Some(state), Command::Expire(_)) => {
-            Step::accept(overdue(state, now).into_iter().collect())
-        }
+        (Some(state), Command::Due(_)) => Step::accept(due(state, now).into_iter().collect()),
         (Some(state), Command::Cancel(_)) => cancel(state, now),
         (Some(state), Command::Consume(wish)) => consume(state, wish, now),
         (Some(state), Command::Burn { by, got, .. }) => burn(state, *by, *got),
@@ -44,14 +42,18 @@ pub fn decide(state: Option<&RequestState>, command: &Command, now: Timestamp) -
     }
 }
 
+/// What time has brought about and is not on record yet: the end, or more people who may decide.
+fn due(state: &RequestState, now: Timestamp) -> Option<Event> {
+    overdue(state, now).or_else(|| {
+        let level = state.level_at(now);
+        let escalates = state.escalates_at().is_some_and(|at| at <= now);
+        escalates.then_some(Event::Escalated(Escalated { level }))
+    })
+}
+
 /// The end of a request that is out of time, if it is.
 fn overdue(state: &RequestState, now: Timestamp) -> Option<Event> {
-    let deadline = match state.phase() {
-        Phase::Pending => state.expires_at(),
-        Phase::Approved { until, .. } => *until,
-        _ => return None,
-    };
-    (now >= deadline).then_some(Event::Expired)
+    (now >= state.deadline()?).then_some(Event::Expired)
 }
 
 fn cancel(state: &RequestState, now: Timestamp) -> Step {

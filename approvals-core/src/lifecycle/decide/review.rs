@@ -1,6 +1,6 @@
 //! What follows from one person's vote.
 
-use super::overdue;
+use super::{due, overdue};
 use crate::clock::Timestamp;
 use crate::digest::ActionDigest;
 use crate::error::Code;
@@ -8,15 +8,25 @@ use crate::lifecycle::command::{ReviewFacts, Step};
 use crate::lifecycle::event::{Approved, Denied, Event, ReviewRefused, Reviewed};
 use crate::lifecycle::state::{Phase, RequestState};
 use crate::lifecycle::tally::distinct_enough;
-use crate::policy::Requirement;
+use crate::policy::{Quorum, Requirement};
 use crate::principal::Standing;
 use crate::review::Vote;
 
 pub(super) fn review(state: &RequestState, facts: &ReviewFacts, now: Timestamp) -> Step {
-    let mut events: Vec<Event> = overdue(state, now).into_iter().collect();
-    let counted = proven(state, facts, now).and_then(|vote| count(state, &vote, now));
+    let mut events: Vec<Event> = due(state, now).into_iter().collect();
+    // Who may decide by now is recorded before the vote that it lets count.
+    let mut state = state.clone();
+    if let Some(event @ Event::Escalated(_)) = events.first()
+        && let Err(error) = state.apply(event)
+    {
+        return Step::refuse(Vec::new(), Code::AuditTampered, error.to_string());
+    }
+    let counted = proven(&state, facts, now).and_then(|vote| count(&state, &vote, now));
     match counted {
-        Ok(counted) => Step::accept(counted),
+        Ok(counted) => {
+            events.extend(counted);
+            Step::accept(events)
+        }
         Err((code, message)) => {
             events.push(Event::ReviewRefused(Box::new(refused(facts, code))));
             Step::refuse(events, code, message)
@@ -47,7 +57,7 @@ pub(crate) fn count(
     } else if let Some(requirement) = state.requirement() {
         let mut votes = state.reviews().to_vec();
         votes.push(vote.clone());
-        if let Some(by) = distinct_enough(requirement, &votes) {
+        if let Some(by) = distinct_enough(requirement, state.waited(), &votes) {
             events.push(Event::Approved(Approved {
                 by,
                 until: now.after(state.use_within()),
@@ -139,7 +149,7 @@ fn eligible(state: &RequestState, vote: &Reviewed) -> Result<(), (Code, String)>
             "this person or this account has voted already; people count, not accounts",
         );
     }
-    in_quorum(state.requirement(), vote)
+    in_quorum(state, vote)
 }
 
 fn still_open(state: &RequestState, vote: Vote) -> Result<(), (Code, String)> {
@@ -170,21 +180,17 @@ fn still_open(state: &RequestState, vote: Vote) -> Result<(), (Code, String)> {
     Err((code, message.to_owned()))
 }
 
-fn in_quorum(requirement: Option<&Requirement>, vote: &Reviewed) -> Result<(), (Code, String)> {
-    let quorums = requirement.map(Requirement::quorums).unwrap_or_default();
+fn in_quorum(state: &RequestState, vote: &Reviewed) -> Result<(), (Code, String)> {
+    let quorums = state
+        .requirement()
+        .map(Requirement::quorums)
+        .unwrap_or_default();
     let mut mine = quorums
         .iter()
-        .filter(|quorum| vote.groups.contains(&quorum.group))
+        .filter(|quorum| quorum.is_open_to(&vote.groups, state.waited()))
         .peekable();
     if mine.peek().is_none() {
-        let groups: Vec<_> = quorums
-            .iter()
-            .map(|quorum| format!("`{}`", quorum.group))
-            .collect();
-        return Err((
-            Code::NotEligible,
-            format!("only members of {} may decide this", groups.join(", ")),
-        ));
+        return Err((Code::NotEligible, who_may(state, quorums, vote)));
     }
     let have = vote.assurance;
     // A denial needs no strong proof: it can only make things safer.
@@ -195,6 +201,22 @@ fn in_quorum(requirement: Option<&Requirement>, vote: &Reviewed) -> Result<(), (
         Code::AssuranceTooLow,
         format!("this needs a stronger proof of identity than {have}; decide with your own key"),
     ))
+}
+
+/// Who may decide instead of this person, or from when on this person may.
+fn who_may(state: &RequestState, quorums: &[Quorum], vote: &Reviewed) -> String {
+    let opens = quorums
+        .iter()
+        .filter_map(|quorum| quorum.opens_to(&vote.groups));
+    if let Some(after) = opens.min() {
+        let from = state.asked_at().after(after);
+        return format!("this person may decide this from {from} on, if nobody has until then");
+    }
+    let groups: Vec<_> = quorums
+        .iter()
+        .map(|quorum| format!("`{}`", quorum.group))
+        .collect();
+    format!("only members of {} may decide this", groups.join(", "))
 }
 
 fn refused(facts: &ReviewFacts, code: Code) -> ReviewRefused {

@@ -3,6 +3,7 @@
 mod auto;
 mod calendar;
 mod engine;
+mod escalate;
 mod requirement;
 mod rule;
 mod typing;

@@ -3,11 +3,13 @@
 use std::num::NonZeroU8;
 use std::time::Duration;
 
+use super::escalate::Widening;
 use super::rule::Loader;
 use crate::id::RuleId;
 use crate::policy::document::{Item, Section, quoted};
+use crate::policy::quorum::Quorum;
 use crate::policy::rate::duration;
-use crate::policy::requirement::{Quorum, Requirement};
+use crate::policy::requirement::Requirement;
 use crate::principal::Assurance;
 
 /// How long people may take to decide, and how long an approval may wait to be used.
@@ -47,13 +49,18 @@ impl Loader<'_> {
             usable: self.time(section, "use_within").unwrap_or(usual.usable),
         };
         let quorums = self.quorums(section);
+        let widenings = self.escalate(section, times.decide);
         // The loader has told apart a list without entries already.
-        let requirement = quorums
-            .and_then(|quorums| Requirement::new(quorums, times.decide, times.usable, rules).ok());
+        let requirement = quorums.zip(widenings).and_then(|(quorums, widenings)| {
+            let quorums = quorums
+                .into_iter()
+                .map(|quorum| widened(quorum, &widenings));
+            Requirement::new(quorums.collect(), times.decide, times.usable, rules).ok()
+        });
         (requirement, times)
     }
 
-    fn time(&mut self, section: Section<'_, '_>, key: &'static str) -> Option<Duration> {
+    pub(super) fn time(&mut self, section: Section<'_, '_>, key: &'static str) -> Option<Duration> {
         let item = section.get(key)?;
         let time = duration(item.text(self.findings)?);
         if time.is_none() {
@@ -69,6 +76,11 @@ impl Loader<'_> {
         let example = "`require = [{ group = \"oncall\", n = 1 }]`";
         let item = section.need("require", example, self.findings)?;
         let entries = item.list(self.findings)?;
+        if entries.len() > MAX_QUORUMS {
+            let message = format!("`require` has more than {MAX_QUORUMS} entries; split the rule");
+            self.findings.add(item.at, message);
+            return None;
+        }
         if entries.is_empty() {
             let message = format!("`require` names nobody; write {example}");
             self.findings.add(item.at, message);
@@ -112,7 +124,7 @@ impl Loader<'_> {
         Some(Quorum::new(group?, need?, assurance?))
     }
 
-    fn group(&mut self, item: Item<'_, '_>) -> Option<crate::id::GroupName> {
+    pub(super) fn group(&mut self, item: Item<'_, '_>) -> Option<crate::id::GroupName> {
         let group = item.parsed(self.findings)?;
         if self.groups.contains(&group) {
             return Some(group);
@@ -136,7 +148,14 @@ impl Loader<'_> {
     }
 }
 
-const DEFAULT_KEYS: &[&str] = &["require", "ttl", "use_within"];
+fn widened(quorum: Quorum, widenings: &[Widening]) -> Quorum {
+    widenings.iter().fold(quorum, |quorum, (group, after)| {
+        quorum.widened(group.clone(), *after)
+    })
+}
+
+const DEFAULT_KEYS: &[&str] = &["require", "escalate", "ttl", "use_within"];
 const QUORUM_KEYS: &[&str] = &["group", "n", "min_assurance"];
+const MAX_QUORUMS: usize = 64;
 /// How many known names a message lists.
 const SHOWN: usize = 20;

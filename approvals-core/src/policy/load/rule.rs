@@ -143,7 +143,7 @@ impl<'a> Loader<'a> {
             return self.require(rule, id);
         };
         self.refuse_all(rule, &["require"], "rules without `effect`");
-        self.refuse_all(rule, &["ttl", "use_within"], "`require` rules");
+        self.refuse_all(rule, &["escalate", "ttl", "use_within"], "`require` rules");
         match item.text(self.findings)? {
             "deny" => {
                 self.refuse_all(rule, &["rate"], "`effect = \"auto\"` rules");
@@ -200,6 +200,7 @@ const KEYS: &[&str] = &[
     "scope",
     "when",
     "require",
+    "escalate",
     "effect",
     "rate",
     "ttl",

@@ -4,6 +4,7 @@ mod calendars;
 mod caps;
 mod cases;
 mod engines;
+mod escalation;
 mod loader;
 mod properties;
 mod typing;

@@ -41,8 +41,15 @@ fn scopes() -> impl Strategy<Value = &'static str> {
 
 fn requirements() -> impl Strategy<Value = String> {
     let group = prop_oneof![Just("oncall"), Just("sre"), Just("security")];
-    (group, 1..4_u8, 1..4_u8, 1..5_u8).prop_map(|(group, n, level, ttl)| {
-        format!("require = [{{ group = \"{group}\", n = {n}, min_assurance = \"A{level}\" }}]\nttl = \"{ttl}m\"")
+    let stands_in = prop_oneof![Just("oncall"), Just("sre"), Just("privacy")];
+    let escalate = proptest::option::of((stands_in, 1..60_u8)).prop_map(|step| {
+        step.map(|(group, after)| {
+            format!("\nescalate = [{{ after = \"{after}s\", groups = [\"{group}\"] }}]")
+        })
+    });
+    (group, 1..4_u8, 1..4_u8, 1..5_u8, escalate).prop_map(|(group, n, level, ttl, escalate)| {
+        let escalate = escalate.unwrap_or_default();
+        format!("require = [{{ group = \"{group}\", n = {n}, min_assurance = \"A{level}\" }}]\nttl = \"{ttl}m\"{escalate}")
     })
 }
 
@@ -149,6 +156,10 @@ fn covers(stricter: &Requirement, weaker: &Requirement) -> bool {
             have.group == quorum.group
                 && have.need >= quorum.need
                 && have.assurance >= quorum.assurance
+                && have.others().all(|(group, after)| {
+                    let mut theirs = quorum.others();
+                    theirs.any(|(other, theirs)| other == group && theirs <= after)
+                })
         })
     };
     weaker.quorums().iter().all(has)
@@ -176,8 +187,9 @@ pub(super) fn any_requirement() -> impl Strategy<Value = Requirement> {
         1..100_u64,
         1..100_u64,
         vec(0..5_u8, 0..4),
+        vec((0..4_usize, 1..50_u64), 0..3),
     )
-        .prop_map(|(quorums, decide, usable, rules)| {
+        .prop_map(|(quorums, decide, usable, rules, others)| {
             let mut seen = BTreeSet::new();
             let quorums = quorums
                 .into_iter()
@@ -187,7 +199,11 @@ pub(super) fn any_requirement() -> impl Strategy<Value = Requirement> {
                         .parse()
                         .unwrap();
                     let level = [Assurance::A1, Assurance::A2, Assurance::A3][level];
-                    Quorum::new(group, NonZeroU8::new(need).unwrap(), level)
+                    let quorum = Quorum::new(group, NonZeroU8::new(need).unwrap(), level);
+                    others.iter().fold(quorum, |quorum, (group, after)| {
+                        let group = ["oncall", "sre", "security", "privacy"][*group];
+                        quorum.widened(group.parse().unwrap(), Duration::from_secs(*after))
+                    })
                 });
             let rules: BTreeSet<_> = rules
                 .into_iter()

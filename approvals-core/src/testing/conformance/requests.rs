@@ -37,6 +37,7 @@ fn rows_are_replaced<S: Store>(mut log: Log<S>) {
     for (place, status) in EVERY.into_iter().enumerate() {
         changing.status = status;
         changing.deadline = (place % 2 == 0).then(|| at(500));
+        changing.due = (place % 3 == 1).then(|| at(400));
         changing.running = (place % 3 == 0).then(|| boot(7));
         changing.last_seq = log.size();
         log.put(std::slice::from_ref(&changing));
@@ -133,7 +134,9 @@ fn a_key_finds_the_newest<S: Store>(mut log: Log<S>) {
 
 fn overdue_and_running<S: Store>(mut log: Log<S>) {
     let due = |number, second| RequestRow {
-        deadline: Some(at(second)),
+        due: Some(at(second)),
+        // Not what is asked for.
+        deadline: Some(at(1)),
         ..row(number)
     };
     log.put(&[due(1, 300), due(2, 100), due(3, 200), row(4)]);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU8;
 use std::str::FromStr;
 
-use super::requirement::Quorum;
+use super::Quorum;
 use crate::canonical::clip;
 use crate::principal::Assurance;
 

@@ -1,0 +1,118 @@
+//! The fold: where a request stands after one more event, or that the event cannot follow.
+
+use std::sync::Arc;
+
+use super::event::{Denied, Event};
+use super::state::{Phase, RequestState};
+use crate::clock::Timestamp;
+use crate::request::Outcome;
+
+/// An event that cannot follow from the state: the log is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{event}` cannot follow `{phase}`")]
+pub struct ImpossibleEvent {
+    event: &'static str,
+    phase: String,
+}
+
+impl RequestState {
+    /// The state after the first event.
+    ///
+    /// # Errors
+    /// [`ImpossibleEvent`] when the event is not the making of a request.
+    pub fn begin(event: &Event, at: Timestamp) -> Result<Self, ImpossibleEvent> {
+        match event {
+            Event::Created(created) => Ok(Self {
+                created: Arc::new((**created).clone()),
+                created_at: at,
+                reviews: Vec::new(),
+                level: 0,
+                phase: Phase::Pending,
+            }),
+            _ => Err(ImpossibleEvent {
+                event: event.kind(),
+                phase: "nothing".to_owned(),
+            }),
+        }
+    }
+
+    /// The state after one more event.
+    ///
+    /// # Errors
+    /// [`ImpossibleEvent`] when the event cannot follow; the state is unchanged then.
+    pub fn apply(&mut self, event: &Event) -> Result<(), ImpossibleEvent> {
+        if self.note(event) {
+            return Ok(());
+        }
+        self.phase = self.next(event).ok_or_else(|| ImpossibleEvent {
+            event: event.kind(),
+            phase: format!("{:?}", self.phase),
+        })?;
+        Ok(())
+    }
+
+    /// Takes in what can happen without an end of the present phase; whether it was that.
+    fn note(&mut self, event: &Event) -> bool {
+        use Phase::{Approved, Pending};
+        match (&self.phase, event) {
+            (_, Event::ReviewRefused(_) | Event::Notice(_)) => {}
+            (_, Event::PermitRefused(refused)) if !refused.burned => {}
+            (
+                Pending
+                | Approved {
+                    automatic: false, ..
+                },
+                Event::Reviewed(review),
+            ) => self.reviews.push((**review).clone()),
+            (Pending, Event::Escalated(escalated))
+                if escalated.level > self.level && self.waited_at(escalated.level).is_some() =>
+            {
+                self.level = escalated.level;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The phase that an event leads to; none when it cannot follow.
+    fn next(&self, event: &Event) -> Option<Phase> {
+        use Phase::{Approved, Pending, Running};
+        Some(match (&self.phase, event) {
+            (Pending, Event::AutoApproved(approved)) if self.created.requirement.is_none() => {
+                Approved {
+                    until: approved.until,
+                    automatic: true,
+                }
+            }
+            (Pending, Event::Approved(approved)) if self.created.requirement.is_some() => {
+                Approved {
+                    until: approved.until,
+                    automatic: false,
+                }
+            }
+            (Pending | Approved { .. }, Event::Denied(Denied { by, reason, code })) => {
+                Phase::Denied {
+                    by: by.clone(),
+                    reason: reason.clone(),
+                    code: *code,
+                }
+            }
+            (Pending | Approved { .. }, Event::Expired) => Phase::Expired,
+            (Pending | Approved { .. }, Event::Cancelled) => Phase::Cancelled,
+            (Approved { .. }, Event::Consumed(consumed))
+                if consumed.digest == self.created.digest =>
+            {
+                Running(consumed.by)
+            }
+            (Running(_), Event::PermitRefused(_)) => Phase::Burned,
+            (Running(_), Event::Finished(finished)) => Phase::Finished(finished.outcome),
+            // A person settles what was unknown, or the body ended after it was given up.
+            (Phase::Finished(Outcome::Unknown), Event::Finished(finished))
+                if finished.outcome != Outcome::Unknown =>
+            {
+                Phase::Finished(finished.outcome)
+            }
+            _ => return None,
+        })
+    }
+}
