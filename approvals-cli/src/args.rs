@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use approvals_core::{PersonId, Status};
+use approvals_core::{PersonId, Status, Timestamp};
 use clap::{Args, Parser, Subcommand};
 
 /// See what waits for a human, decide it with your own SSH key, and verify the log.
@@ -160,6 +160,16 @@ pub(crate) struct Verify {
     /// still begin with what it covered. Can be given many times.
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Vec<PathBuf>,
+
+    /// Your own copy of people.toml: each account that was taken for somebody's must be theirs in
+    /// it. Without one, the log's own word is taken for whose key is whose.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) people: Option<PathBuf>,
+
+    /// Tells what was known at this time, such as 2026-11-22T06:00:00Z: counts, runs in doubt and
+    /// open requests. Integrity and completeness are always of the whole log.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) as_of: Option<Timestamp>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -200,6 +210,13 @@ pub(crate) struct Check {
     /// The inventory of the program that the policy is for.
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Option<PathBuf>,
+}
+
+/// A time with or without a fraction of a second.
+fn time(text: &str) -> Result<Timestamp, String> {
+    let whole = || format!("{}.000000Z", text.strip_suffix('Z').unwrap_or(text));
+    let read = text.parse().or_else(|_| whole().parse::<Timestamp>());
+    read.map_err(|_| "write it as 2026-11-22T06:00:00Z".to_owned())
 }
 
 fn status(text: &str) -> Result<Status, String> {

@@ -123,11 +123,7 @@ impl Judgement {
     /// The policy and the engines that judged, as a record names them.
     #[must_use]
     pub fn reference(&self, policy: &Policy) -> PolicyRef {
-        let rules = match &self.by_policy {
-            Evaluation::Require(requirement) => requirement.rules().to_vec(),
-            Evaluation::Allow(allowance) => allowance.rules.clone(),
-            Evaluation::Deny(forbidden) => forbidden.rules.clone(),
-        };
+        let rules = self.by_policy.rules().to_vec();
         PolicyRef::new(policy.version(), policy.digest(), rules).beside(self.engines.clone())
     }
 }

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
 use crate::envelope::{DisclosureKeyId, Envelope, SealedDisclosure, WrappedKey};
 use crate::id::{AgentId, BootId, RequestId};
-use crate::ledger::{Frontier, Hash, StoredRecord};
+use crate::ledger::{Frontier, Hash, Kept, StoredRecord};
 use crate::request::{IdempotencyKey, Status};
 use crate::scope::Scope;
 
@@ -301,6 +301,28 @@ pub trait Reader: Send {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     fn touched(&mut self, from: u64) -> Result<(Vec<(RequestId, u64)>, u64), StoreError>;
+}
+
+/// Where an auditor reads a log: a store, a directory of exported tiles, a file. Nothing it says is
+/// trusted.
+pub trait LogSource {
+    /// At most `limit` records from `from` on, in order, without gaps; none at the end.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn records(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError>;
+
+    /// The signed head as it is now; none when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn note(&mut self) -> Result<Option<String>, StoreError>;
+
+    /// What is kept of the values that one request binds; none when no values are kept here at all.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    fn kept(&mut self, request: RequestId) -> Result<Option<Kept>, StoreError>;
 }
 
 /// Keeps the ledger. One transaction at a time, across all processes that share it.

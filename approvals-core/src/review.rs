@@ -289,7 +289,8 @@ impl Statement {
     }
 }
 
-const DOMAIN: &[u8] = b"approvals/decision/v1\0";
+/// What stands in front of every statement that is signed.
+pub(crate) const DOMAIN: &[u8] = b"approvals/decision/v1\0";
 
 #[cfg(test)]
 mod tests {

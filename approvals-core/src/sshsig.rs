@@ -9,9 +9,12 @@ use ssh_key::{LineEnding, PrivateKey, PublicKey, SshSig};
 use crate::clock::Timestamp;
 use crate::directory::ssh_identity;
 use crate::error::{ApprovalError, Code};
-use crate::principal::Assurance;
-use crate::review::{Evidence, Review, Statement, VerifiedApprover};
+use crate::principal::{Assurance, IdentityKey};
+use crate::review::{DOMAIN, Evidence, Review, Statement, VerifiedApprover};
 use crate::sealed::Disclosure;
+
+/// What evidence of this kind is called in a record.
+pub const METHOD: &str = "sshsig";
 
 /// The SSHSIG namespace of decisions.
 pub const NAMESPACE: &str = "approvals-decision@v1";
@@ -65,11 +68,8 @@ pub fn verify(
         ));
     }
     let identity = ssh_identity(&key).map_err(|error| refuse(&error.to_string()))?;
-    let body = statement
-        .split(|byte| *byte == 0)
-        .next_back()
-        .unwrap_or_default();
-    let evidence = Evidence::new("sshsig")
+    let body = statement.strip_prefix(DOMAIN).unwrap_or_default();
+    let evidence = Evidence::new(METHOD)
         .with("statement", String::from_utf8_lossy(body))
         .with("signature", signature.trim())
         .with("key", key.to_openssh().unwrap_or_default());
@@ -77,6 +77,27 @@ pub fn verify(
         parsed,
         VerifiedApprover::assertion(identity, Assurance::A3, evidence),
     ))
+}
+
+/// Verifies the evidence of a record again: what was signed, and the account of the key.
+///
+/// # Errors
+/// `SignatureInvalid` as [`verify`], or when the evidence is not all of what [`verify`] leaves.
+pub fn check(evidence: &Evidence) -> Result<(Statement, IdentityKey), ApprovalError> {
+    let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
+    let part = |name: &str| {
+        let found = evidence.proof.get(name).map(String::as_str);
+        found.ok_or_else(|| refuse(&format!("the evidence has no {name}")))
+    };
+    let statement = [DOMAIN, part("statement")?.as_bytes()].concat();
+    let (said, approver) = verify(&statement, part("signature")?)?;
+    if approver.evidence() == evidence {
+        Ok((said, approver.identity().clone()))
+    } else {
+        Err(refuse(
+            "the evidence names another key than the one that signed",
+        ))
+    }
 }
 
 /// The review that a signed statement is, if it is still worth anything.

@@ -140,7 +140,7 @@ async fn threat_56_a_store_that_was_changed_gives_no_receipt() {
         (
             "the head",
             3,
-            "UPDATE head SET note = replace(note, 'A', 'B')".to_owned(),
+            "UPDATE head SET note = replace(note, '—', '-')".to_owned(),
         ),
         (
             "the whole head",

@@ -4,19 +4,7 @@ use super::{Work, tampered};
 use crate::error::ApprovalError;
 use crate::id::RequestId;
 use crate::ledger::{AuditRecord, Entry, Origin, StoredRecord};
-use crate::lifecycle::{Ask, Command, RequestState};
-use crate::policy::Evaluation;
-
-/// What a call that a rule lets through counts against.
-pub(super) fn counters(ask: &Ask) -> Vec<String> {
-    match &ask.evaluation {
-        Evaluation::Allow(allowance) if ask.over.is_none() => {
-            let ceilings = allowance.ceilings.iter();
-            ceilings.map(|ceiling| ceiling.counter.clone()).collect()
-        }
-        _ => Vec::new(),
-    }
-}
+use crate::lifecycle::{Command, RequestState};
 
 /// What has happened already, and so must be recorded sooner or later.
 pub(super) fn fact(work: &Work) -> Option<&Command> {

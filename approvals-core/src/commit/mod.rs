@@ -41,7 +41,7 @@ pub use nodes::StoredNodes;
 use pen::Pen;
 pub use receipt::receipt;
 use thread::{Committer, POLL, ReaderThread, SAFETY_NET};
-pub use verify::verify;
+pub use verify::{StoredLog, verify, verify_source};
 use wait::Waits;
 pub(crate) use wait::{Latest, Watch};
 
@@ -343,19 +343,29 @@ impl Journal {
 
     /// Verifies everything written so far against the signed head.
     ///
+    /// This process looks at its own log, and takes the word of its own channels for how well they
+    /// had proven who voted. Whoever trusts none of it verifies from outside, as `approvals verify`
+    /// does.
+    ///
     /// # Errors
     /// `StoreUnavailable` when the store cannot be read; what is wrong with the log is in the
     /// report.
     pub async fn verify(&self) -> Result<Report, ApprovalError> {
-        let verifier = Verifier::new(self.0.key.clone());
+        let verifier = Verifier::new(self.0.key.clone()).trusting_channels();
+        let vault = self.0.vault.clone();
         match &self.0.lane {
             Lane::Inline(engine) => {
                 let (size, note) = sign_now(engine).await?.unzip();
                 let (size, mut engine) = (size.unwrap_or(0), hold(engine));
-                verify::against(engine.reader(), verifier, size, note.as_deref())
-                    .map_err(store_error)
+                let mut log = StoredLog::new(engine.reader()).opened_with(vault);
+                verify::against(&mut log, verifier, size, note.as_deref()).map_err(store_error)
             }
-            Lane::Threads { .. } => self.read(move |reader| verify(reader, verifier)).await,
+            Lane::Threads { .. } => {
+                self.read(move |reader| {
+                    verify_source(&mut StoredLog::new(reader).opened_with(vault), verifier)
+                })
+                .await
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::fold::{counters, fold};
+use super::fold::fold;
 use super::stage::{Known, Stage};
 use super::{Answer, Reply, Work, store_error};
 use crate::clock::{TOLERANCE, Timestamp};
@@ -12,7 +12,6 @@ use crate::error::{ApprovalError, Code};
 use crate::id::RequestId;
 use crate::ledger::{LogEvent, Previous, policy_records};
 use crate::lifecycle::{Ask, Command, Event, Finished, decide};
-use crate::policy::Evaluation;
 use crate::request::Outcome;
 
 impl Engine {
@@ -142,28 +141,19 @@ impl Engine {
                 refusal: None,
             });
         }
-        if let Evaluation::Allow(allowance) = &ask.evaluation {
-            for ceiling in &allowance.ceilings {
-                let staged = stage
-                    .batch
-                    .counted
-                    .iter()
-                    .filter(|(counter, _)| *counter == ceiling.counter)
-                    .count();
-                let stored = self
-                    .store
-                    .count(&ceiling.counter, now.before(ceiling.window))
-                    .map_err(store_error)?;
-                if stored.saturating_add(staged as u64) >= u64::from(ceiling.limit.get()) {
-                    ask.over = Some(ceiling.clone());
-                    break;
-                }
-            }
-        }
-        let counters = counters(&ask);
+        ask.weigh(|ceiling| {
+            let staged = stage.batch.counted.iter();
+            let staged = staged.filter(|(counter, _)| *counter == ceiling.counter);
+            let stored = self
+                .store
+                .count(&ceiling.counter, now.before(ceiling.window))
+                .map_err(store_error)?;
+            Ok::<_, ApprovalError>(stored.saturating_add(staged.count() as u64))
+        })?;
+        let counted = ask.counters().map(|ceiling| (ceiling.counter.clone(), now));
+        let counted: Vec<_> = counted.collect();
         let answer = self.command(stage, &Command::Ask(Box::new(ask)), disclosures, now)?;
         // Counted only when it is on record that it was let through.
-        let counted = counters.into_iter().map(|counter| (counter, now));
         stage.batch.counted.extend(counted);
         Ok(answer)
     }

@@ -1,7 +1,6 @@
 //! From a call to a permit: propose, evaluate, record, wait.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::consume::Port;
 use super::hold::Hold;
@@ -15,15 +14,11 @@ use crate::error::{ApprovalError, Code};
 use crate::id::{PersonId, RequestId};
 use crate::lifecycle::{Ask, Command, Created, RequestState};
 use crate::permit::Permit;
-use crate::policy::Evaluation;
 use crate::ports::DirectoryError;
 use crate::principal::{Agent, Standing};
 use crate::proposal::Proposal;
 use crate::request::IdempotencyKey;
 use crate::sealed::{ActionRecord, AgentClaims, Disclosure, Salts, SealedAction};
-
-/// How long an approval may wait to be used when no requirement says it.
-const USE_WITHIN: Duration = Duration::from_secs(900);
 
 /// How many characters an agent may use for its words.
 const MAX_WORDS: usize = 4_000;
@@ -181,7 +176,7 @@ impl Asking {
         let engines = &self.inner.engines;
         let judgement = engines.judge(&policy, &self.proposal, asked_at).await;
         let request = RequestId::random()?;
-        let (decide_within, use_within) = times(&judgement.evaluation);
+        let (decide_within, use_within) = judgement.evaluation.times();
         let expires_at = asked_at.after(decide_within);
         let sealed = SealedAction::seal(
             &self.proposal,
@@ -379,17 +374,6 @@ impl Inner {
                 "the store did not answer in time; nothing may run while nothing can be recorded",
             )),
         }
-    }
-}
-
-fn times(evaluation: &Evaluation) -> (Duration, Duration) {
-    match evaluation {
-        Evaluation::Require(requirement) => (requirement.decide_within(), requirement.use_within()),
-        Evaluation::Allow(allowance) => (
-            allowance.otherwise.decide_within(),
-            allowance.otherwise.use_within(),
-        ),
-        Evaluation::Deny(_) => (USE_WITHIN, USE_WITHIN),
     }
 }
 

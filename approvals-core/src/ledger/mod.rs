@@ -36,7 +36,8 @@ pub use tree::{
     node_hash, verify_consistency, verify_inclusion,
 };
 pub use verify::{
-    Anchored, Finding, Range, Report, Requests, Rule, Section, Signer, Verdict, Verifier,
+    Anchored, Disclosures, Finding, Kept, Link, NoDisclosures, Range, Report, Requests, Reviews,
+    Rule, Section, Signer, Verdict, Verifier,
 };
 pub use witness::{
     AddCheckpoint, AskError, Cosignature, WitnessAnswer, WitnessKey, WitnessPolicy,

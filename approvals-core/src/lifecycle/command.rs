@@ -79,7 +79,7 @@ pub struct Ask {
     pub created: Created,
     /// What the policy said.
     pub evaluation: Evaluation,
-    /// The first ceiling that has no room; set by the store's counters, in the same transaction.
+    /// The first ceiling that has no room; set by counting, in the same transaction.
     pub over: Option<Ceiling>,
 }
 
@@ -91,6 +91,38 @@ impl Ask {
             created,
             evaluation,
             over: None,
+        }
+    }
+
+    /// Finds the first ceiling that has no room, by counting what was let through before.
+    ///
+    /// # Errors
+    /// The first error of `count`.
+    pub(crate) fn weigh<E>(
+        &mut self,
+        mut count: impl FnMut(&Ceiling) -> Result<u64, E>,
+    ) -> Result<(), E> {
+        let mut over = None;
+        for ceiling in self.ceilings() {
+            if count(ceiling)? >= u64::from(ceiling.limit.get()) {
+                over = Some(ceiling.clone());
+                break;
+            }
+        }
+        self.over = over;
+        Ok(())
+    }
+
+    /// What a call that a rule lets through counts against; nothing when people are asked.
+    pub(crate) fn counters(&self) -> impl Iterator<Item = &Ceiling> {
+        let counts = self.over.is_none();
+        self.ceilings().iter().filter(move |_| counts)
+    }
+
+    fn ceilings(&self) -> &[Ceiling] {
+        match &self.evaluation {
+            Evaluation::Allow(allowance) => &allowance.ceilings,
+            _ => &[],
         }
     }
 }

@@ -15,6 +15,7 @@ mod tests;
 
 pub use command::{Ask, Command, Consumption, Refusal, ReviewFacts, Step};
 pub use decide::decide;
+pub(crate) use decide::{count, given_enough, usable};
 pub use event::{
     Approved, Attempt, Consumed, Created, Denied, Escalated, Event, Finished, NoticeResult,
     PermitRefused, ReviewRefused, Reviewed,

@@ -1,6 +1,7 @@
 //! Conditions: one path into a proposal, and the tests its value must pass.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::calendar::Calendars;
@@ -16,17 +17,19 @@ pub(super) enum Holds {
     /// The value is missing, redacted or of another kind. Counts as yes for what tightens, and as
     /// no for what loosens.
     Unknown,
+    /// There was a value, and whoever judges again has not got it: any of the others may be true.
+    Undisclosed,
 }
 
 impl Holds {
-    /// The three-valued AND: one sure no decides, then one unknown.
+    /// The AND of them all: one sure no decides, then what is not known, the least known first.
     pub(super) fn all(tests: impl IntoIterator<Item = Self>) -> Self {
         let mut answer = Self::Yes;
         for test in tests {
-            match test {
-                Self::No => return Self::No,
-                Self::Unknown => answer = Self::Unknown,
-                Self::Yes => {}
+            match (test, answer) {
+                (Self::No, _) => return Self::No,
+                (Self::Undisclosed, _) | (Self::Unknown, Self::Yes) => answer = test,
+                (Self::Unknown | Self::Yes, _) => {}
             }
         }
         answer
@@ -47,6 +50,30 @@ pub(super) struct Situation<'a> {
     pub(super) proposal: &'a Proposal,
     pub(super) at: Timestamp,
     pub(super) calendars: &'a Calendars,
+    pub(super) undisclosed: &'a Undisclosed,
+}
+
+/// The values that were there when the policy was asked, and that whoever judges again has not got.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Undisclosed {
+    pub(crate) resource: bool,
+    pub(crate) params: BTreeSet<String>,
+}
+
+impl Undisclosed {
+    /// Nothing is missing: the policy is asked about a proposal, and not about a record.
+    pub(super) const NOTHING: &'static Self = &Self {
+        resource: false,
+        params: BTreeSet::new(),
+    };
+
+    fn hides(&self, path: &Path) -> bool {
+        match path {
+            Path::Resource => self.resource,
+            Path::Arg { name, .. } => self.params.contains(name),
+            _ => false,
+        }
+    }
 }
 
 /// What a condition looks at.
@@ -95,6 +122,9 @@ impl Condition {
     pub(super) fn holds(&self, situation: &Situation<'_>) -> Holds {
         if self.path == Path::Calendar {
             return Holds::all(self.tests.iter().map(|test| test.holds_now(situation)));
+        }
+        if situation.undisclosed.hides(&self.path) {
+            return Holds::Undisclosed;
         }
         match self.path.look(situation.proposal) {
             Some(value) => Holds::all(self.tests.iter().map(|test| test.holds(value))),
@@ -297,7 +327,7 @@ mod tests {
 
     #[test]
     fn one_sure_no_decides_in_any_order() {
-        use Holds::{No, Unknown, Yes};
+        use Holds::{No, Undisclosed, Unknown, Yes};
         let check = |tests: &[Holds], want: Holds| {
             assert_eq!(Holds::all(tests.iter().copied()), want, "{tests:?}");
         };
@@ -309,5 +339,8 @@ mod tests {
         check(&[Unknown, No], No);
         check(&[No, Yes], No);
         check(&[Yes, No, Unknown], No);
+        check(&[Yes, Undisclosed, Unknown], Undisclosed);
+        check(&[Unknown, Undisclosed, Yes], Undisclosed);
+        check(&[Undisclosed, No], No);
     }
 }

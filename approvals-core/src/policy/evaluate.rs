@@ -20,12 +20,22 @@ impl Policy {
     #[must_use]
     pub fn evaluate(&self, proposal: &Proposal, at: Timestamp) -> Evaluation {
         let situation = self.situation(proposal, at);
+        self.judge(&situation, |rule| rule.holds(&situation))
+    }
+
+    /// The answer of the rules, given whether each of them holds.
+    pub(super) fn judge(
+        &self,
+        situation: &Situation<'_>,
+        holds: impl Fn(&Rule) -> Holds,
+    ) -> Evaluation {
+        let proposal = situation.proposal;
         let mut matched = Matched::default();
         for rule in self.rules_for(&proposal.action.scope) {
-            matched.add(rule, rule.holds(&situation));
+            matched.add(rule, holds(rule));
         }
         if !matched.denied.is_empty() {
-            return Evaluation::Deny(matched.forbidden(&situation));
+            return Evaluation::Deny(matched.forbidden(situation));
         }
         let default = self.default_requirement();
         match (&matched.required, &matched.perhaps_required) {
@@ -50,16 +60,19 @@ struct Matched<'p> {
 
 impl<'p> Matched<'p> {
     fn add(&mut self, rule: &'p Rule, holds: Holds) {
+        // INVARIANT: what is not disclosed never gets here; it would count as unknown.
         match (&rule.effect, holds) {
             (_, Holds::No) => {}
-            (Effect::Deny, Holds::Yes | Holds::Unknown) => self.denied.push(rule),
-            (Effect::Auto(_), Holds::Unknown) => self.limiting.push(rule),
+            (Effect::Deny, _) => self.denied.push(rule),
+            (Effect::Auto(_), Holds::Unknown | Holds::Undisclosed) => self.limiting.push(rule),
             (Effect::Auto(_), Holds::Yes) => {
                 self.allowed.push(rule);
                 self.limiting.push(rule);
             }
             (Effect::Require(more), Holds::Yes) => tighten(&mut self.required, more),
-            (Effect::Require(more), Holds::Unknown) => tighten(&mut self.perhaps_required, more),
+            (Effect::Require(more), Holds::Unknown | Holds::Undisclosed) => {
+                tighten(&mut self.perhaps_required, more)
+            }
         }
     }
 

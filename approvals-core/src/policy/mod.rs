@@ -75,6 +75,7 @@ mod merge;
 mod model;
 mod quorum;
 mod rate;
+mod replay;
 mod requirement;
 mod scalar;
 #[cfg(test)]
@@ -82,6 +83,7 @@ mod tests;
 mod tighten;
 
 pub use compare::Strictness;
+pub(crate) use condition::Undisclosed;
 pub use document::Finding;
 pub use engine::{Answer, EngineError, Judged, Opinion, PolicyEngine, WantedEngine};
 pub use load::PolicyError;

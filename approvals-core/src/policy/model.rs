@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::calendar::Calendars;
-use super::condition::{Condition, Holds, Path, Situation};
+use super::condition::{Condition, Holds, Path, Situation, Undisclosed};
 use super::engine::WantedEngine;
 use super::rate::Rate;
 use super::requirement::Requirement;
@@ -148,6 +148,7 @@ impl Policy {
             proposal,
             at,
             calendars: &self.0.calendars,
+            undisclosed: Undisclosed::NOTHING,
         }
     }
 

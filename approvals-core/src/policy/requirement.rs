@@ -27,6 +27,33 @@ pub enum Evaluation {
     Require(Requirement),
 }
 
+impl Evaluation {
+    /// The rules behind it; empty when it is the policy's default.
+    #[must_use]
+    pub fn rules(&self) -> &[RuleId] {
+        match self {
+            Self::Require(requirement) => requirement.rules(),
+            Self::Allow(allowance) => &allowance.rules,
+            Self::Deny(forbidden) => &forbidden.rules,
+        }
+    }
+
+    /// How long people may take to decide, and how long an approval may wait to be used.
+    #[must_use]
+    pub fn times(&self) -> (Duration, Duration) {
+        let of =
+            |requirement: &Requirement| (requirement.decide_within(), requirement.use_within());
+        match self {
+            Self::Require(requirement) => of(requirement),
+            Self::Allow(allowance) => of(&allowance.otherwise),
+            Self::Deny(_) => (NO_REQUIREMENT, NO_REQUIREMENT),
+        }
+    }
+}
+
+/// Both times of what no person can decide.
+const NO_REQUIREMENT: Duration = Duration::from_secs(900);
+
 /// What lets an action through by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

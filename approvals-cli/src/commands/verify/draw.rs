@@ -10,6 +10,7 @@ pub(super) fn text(report: &Report, key_from_outside: bool, cannot: &str) -> Str
     let mut lines = checks(report);
     lines.extend(signers(report));
     lines.extend(reach(report));
+    lines.extend(counts(report));
     lines.extend(details(report));
     if !key_from_outside {
         let advice = "from the state directory; pass your own copy with --vkey to prove more";
@@ -83,6 +84,38 @@ fn reach(report: &Report) -> Vec<Line> {
             range.from, range.to
         );
         lines.push(("unanchored", message));
+    }
+    lines
+}
+
+/// How many requests and votes there are, and what they rest on.
+fn counts(report: &Report) -> Vec<Line> {
+    let (requests, reviews) = (report.requests, report.reviews);
+    let mut lines = Vec::new();
+    if let Some(at) = report.as_of {
+        lines.push(("as of", format!("{at}: what was known then")));
+    }
+    let approved = format!(
+        "{} by people, {} by a rule; {} used",
+        requests.approved, requests.auto_approved, requests.used
+    );
+    lines.push(("approved", approved));
+    let ended = format!(
+        "{} denied, {} expired, {} withdrawn; {} open",
+        requests.denied, requests.expired, requests.cancelled, requests.open
+    );
+    lines.push(("others", ended));
+    let votes = format!(
+        "{} signed by the person's own key, {} asserted by a channel",
+        reviews.signed, reviews.asserted
+    );
+    lines.push(("votes", votes));
+    if report.undisclosed > 0 {
+        let message = format!(
+            "{} requests: the rules on record were believed, because they look at values that are not here",
+            report.undisclosed
+        );
+        lines.push(("undisclosed", message));
     }
     lines
 }

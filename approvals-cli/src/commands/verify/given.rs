@@ -5,7 +5,10 @@ use std::fs;
 use std::path::Path;
 
 use approvals_core::Code;
-use approvals_core::ledger::{Hash, SignedCheckpoint, VerifierKey};
+use approvals_core::directory::People;
+use approvals_core::envelope::Vault;
+use approvals_core::ledger::{Hash, Secrets, SignedCheckpoint, VerifierKey};
+use approvals_store::home::Paths;
 
 use crate::failure::Failure;
 
@@ -54,6 +57,22 @@ pub(super) fn genesis(given: &str) -> Result<Hash, Failure> {
             "`{given}` is not the hash of a first record; it is `sha256:` and 64 hexadecimal digits, as `approvals verify` prints it"
         ))
     })
+}
+
+/// What opens the values of the log, for whoever may read its secrets.
+pub(super) fn vault(paths: &Paths, key: &VerifierKey) -> Option<Vault> {
+    let secrets = Secrets::read_file(paths.secrets()).ok()?;
+    Some(Vault::new(key.name().as_str(), secrets.disclosure_key()))
+}
+
+/// The auditor's own copy of who is who.
+pub(super) fn people(path: &Path) -> Result<People, Failure> {
+    let unusable = |why: &dyn Display| {
+        let message = format!("`{}` is not a people file: {why}", path.display());
+        Failure::new(Code::PolicyInvalid, message)
+    };
+    let text = fs::read_to_string(path).map_err(|error| unusable(&error))?;
+    People::parse(&text).map_err(|why| unusable(&why))
 }
 
 fn parse(text: &str) -> Result<VerifierKey, String> {

@@ -1,14 +1,15 @@
 //! `approvals verify`: reads the whole log and says what holds.
 //!
 //! Opens nothing for writing and needs no private key, so that it works on a log that a gate
-//! refuses to open, and on an auditor's machine. [`given`] reads what the auditor brings along,
+//! refuses to open, and on an auditor's machine. Where the secrets of the log can be read, its
+//! values are opened, and policies are asked again about them. [`given`] reads what the auditor brings along,
 //! the library judges, [`draw`] says it to people.
 
 mod draw;
 mod given;
 
-use approvals_core::Code;
 use approvals_core::ledger::Verifier;
+use approvals_core::{Code, StoredLog, verify_source};
 use approvals_store::sqlite::SqliteReader;
 use serde_json::json;
 
@@ -18,7 +19,7 @@ use crate::failure::Failure;
 use crate::state;
 
 /// What no reading of the log alone can show.
-const CANNOT: &str = "this cannot show a lie told at the time of writing by whoever holds the ledger key, nor the loss of records newer than every checkpoint kept outside; it does not yet replay whether each approval was given by people who were allowed to, nor open commitments";
+const CANNOT: &str = "this cannot show a lie told at the time of writing by whoever holds the ledger key, nor the loss of records newer than every checkpoint kept outside";
 
 pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
     let paths = state::paths(cli);
@@ -42,12 +43,22 @@ pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
     if let Some(hash) = &options.genesis {
         verifier = verifier.beginning_with(given::genesis(hash)?);
     }
-    let report = approvals_core::verify(&mut reader, verifier)?;
+    if let Some(path) = &options.people {
+        verifier = verifier.people(&given::people(path)?);
+    }
+    if let Some(at) = options.as_of {
+        verifier = verifier.as_of(at);
+    }
+    let mut log = StoredLog::new(&mut reader);
+    if let (None, Some(vault)) = (&options.db, given::vault(&paths, &key)) {
+        log = log.opened_with(vault);
+    }
+    let report = verify_source(&mut log, verifier)?;
     let passed = report.passed();
     let from_outside = options.vkey.is_some();
     let mut json = json!({
         "passed": passed, "vkey": key.to_string(), "key_from_outside": from_outside, "report": report,
-        "authority_replayed": false, "cannot_show": CANNOT,
+        "cannot_show": CANNOT,
     });
     if let (false, Some(members)) = (passed, json.as_object_mut()) {
         let first = report.findings.first();

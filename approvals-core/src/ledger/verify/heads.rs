@@ -87,7 +87,7 @@ impl Heads {
         };
         let signed = SignedCheckpoint::parse(note).map_err(KeyFault::from);
         match signed.and_then(|note| keys.verify(&note)) {
-            Err(error) => findings.add(Rule::Signature, Place::LOG, error.to_string()),
+            Err(error) => findings.add(Rule::HeadSignature, Place::LOG, error.to_string()),
             Ok(head) => self.compare(&head, findings),
         }
     }

@@ -14,6 +14,8 @@ mod rule;
 
 use super::record::{AuditRecord, Previous};
 use super::{Hash, SignedCheckpoint, StoredRecord, VerifierKey, leaf_hash};
+use crate::clock::Timestamp;
+use crate::directory::People;
 use findings::{Findings, Place};
 use heads::Heads;
 use keys::Keys;
@@ -21,7 +23,8 @@ use order::Order;
 use replay::Replay;
 
 pub use findings::Finding;
-pub use report::{Anchored, Range, Report, Requests, Signer, Verdict};
+pub use replay::{Disclosures, Kept, NoDisclosures};
+pub use report::{Anchored, Link, Range, Report, Requests, Reviews, Signer, Verdict};
 pub use rule::{Rule, Section};
 
 /// Reads records one after another and finds what is wrong with them.
@@ -36,6 +39,7 @@ pub struct Verifier {
     order: Order,
     replay: Replay,
     findings: Findings,
+    as_of: Option<Timestamp>,
 }
 
 impl Verifier {
@@ -48,6 +52,7 @@ impl Verifier {
             order: Order::default(),
             replay: Replay::default(),
             findings: Findings::default(),
+            as_of: None,
         }
     }
 
@@ -70,8 +75,39 @@ impl Verifier {
         self
     }
 
-    /// Reads the next record.
+    /// The auditor's own copy of who is who: each account that was taken for somebody's must be
+    /// that person's in it. Without one, the log's own word is taken for it.
+    #[must_use]
+    pub fn people(mut self, people: &People) -> Self {
+        self.replay.compare_with(people);
+        self
+    }
+
+    /// Replays only what was known at this time; integrity and completeness stay those of the
+    /// whole log.
+    #[must_use]
+    pub fn as_of(mut self, at: Timestamp) -> Self {
+        self.as_of = Some(at);
+        self
+    }
+
+    /// Takes the word of every channel for how well it had proven an identity.
+    ///
+    /// For a process that looks at its own log, and so trusts its own channels. Whoever does not
+    /// trust the log's owner must not: the owner can record any proof that nobody can repeat.
+    #[must_use]
+    pub fn trusting_channels(mut self) -> Self {
+        self.replay.trust_channels();
+        self
+    }
+
+    /// Reads the next record, of a log that comes without disclosures.
     pub fn push(&mut self, stored: &StoredRecord) {
+        self.push_with(stored, &mut NoDisclosures);
+    }
+
+    /// Reads the next record; `source` opens what it binds.
+    pub fn push_with(&mut self, stored: &StoredRecord, source: &mut dyn Disclosures) {
         let seq = self.heads.size();
         let leaf = leaf_hash(&stored.bytes);
         self.heads.grow(stored, leaf, &mut self.findings);
@@ -80,16 +116,18 @@ impl Verifier {
             Err(error) => self
                 .findings
                 .add(Rule::Format, Place::record(seq), error.to_string()),
-            Ok(record) => self.look(Previous { seq, leaf }, &record),
+            Ok(record) => self.look(Previous { seq, leaf }, &record, source),
         }
         let (chain, at) = (self.keys.chain(), self.order.last_at());
         self.heads.look_back(chain, at, &mut self.findings);
     }
 
-    fn look(&mut self, here: Previous, record: &AuditRecord) {
+    fn look(&mut self, here: Previous, record: &AuditRecord, source: &mut dyn Disclosures) {
         self.order.look(here.seq, record, &mut self.findings);
         self.keys.look(here.seq, record, &mut self.findings);
-        self.replay.look(here, record, &mut self.findings);
+        if self.as_of.is_none_or(|until| record.at <= until) {
+            self.replay.look(here, record, source, &mut self.findings);
+        }
     }
 
     /// Ends the reading, against the signed head.
@@ -104,6 +142,7 @@ impl Verifier {
             .finish(self.keys.chain(), note, &mut self.findings);
         self.keys
             .finish(size, self.heads.kept(), &mut self.findings);
+        let replayed = self.replay.finish(&mut self.findings);
         let verdict = |section| match self.findings.failed(section) {
             true => Verdict::Fail,
             false => Verdict::Pass,
@@ -132,8 +171,12 @@ impl Verifier {
             anchored: self.heads.anchored(),
             unanchored: self.heads.unanchored(),
             signers: self.keys.signers(size),
-            requests: self.replay.requests(),
-            in_doubt: self.replay.in_doubt(),
+            as_of: self.as_of,
+            requests: replayed.requests,
+            reviews: replayed.reviews,
+            undisclosed: replayed.undisclosed,
+            links: replayed.links,
+            in_doubt: replayed.in_doubt,
             unknown_kinds: self.order.into_unknown(),
             findings,
             more_findings,

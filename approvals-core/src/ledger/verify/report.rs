@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::findings::Finding;
 use crate::clock::Timestamp;
-use crate::id::RequestId;
+use crate::id::{PersonId, RequestId};
 use crate::ledger::KeyEnd;
 
 /// Whether one kind of check passed.
@@ -49,8 +49,18 @@ pub struct Report {
     pub unanchored: Option<Range>,
     /// Which key signed which records.
     pub signers: Vec<Signer>,
+    /// What was known at that time is told, when a time was named; integrity and completeness are
+    /// always of the whole log.
+    pub as_of: Option<Timestamp>,
     /// How many requests there are, and how they stand.
     pub requests: Requests,
+    /// How many votes count, and what they rest on.
+    pub reviews: Reviews,
+    /// Requests for which the rules on record were believed, because they look at values that are
+    /// not disclosed.
+    pub undisclosed: u64,
+    /// Whose account was taken for whose, up to ten thousand.
+    pub links: Vec<Link>,
     /// Runs that may have happened and have no outcome on record.
     pub in_doubt: Vec<RequestId>,
     /// Kinds of records that this version does not know, and how many.
@@ -125,6 +135,29 @@ pub struct Requests {
     pub cancelled: u64,
     /// Their approval was used up, and the body could run.
     pub used: u64,
+}
+
+/// Votes, by what they rest on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Reviews {
+    /// A signature of the person's own key, verified again: not even the log's owner can have
+    /// made these up.
+    pub signed: u64,
+    /// The word of the channel that recorded it.
+    pub asserted: u64,
+}
+
+/// From this record on, votes by this account were taken for that person's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Link {
+    /// The record.
+    pub seq: u64,
+    /// The person.
+    pub person: PersonId,
+    /// The account.
+    pub identity: String,
 }
 
 impl Report {

@@ -66,7 +66,7 @@ rules! {
         /// There is no signed head, or records that it does not cover.
         Unsigned = "integrity.unsigned",
         /// The signed head is no note, or is not signed with the log's key.
-        Signature = "integrity.signature",
+        HeadSignature = "integrity.signature",
         /// A head that was kept outside has another root over the same records.
         Fork = "integrity.fork",
     }
@@ -93,10 +93,48 @@ rules! {
         Lifecycle = "authority.lifecycle",
         /// The digest is not that of the action on record, or not the one that was approved.
         Digest = "authority.digest",
-        /// A request names a policy that was not in force, or rules that did not decide.
-        Policy = "authority.policy",
         /// A policy came into force after one with a higher version.
         PolicyVersion = "authority.policy_version",
+        /// A policy is not on record with its whole text, or the text is no policy.
+        PolicyText = "authority.policy_text",
+        /// A request names a policy that was not in force, or rules that did not decide.
+        Policy = "authority.policy",
+        /// What it takes, as the record says it, is not what the policy says of the action.
+        Requirement = "authority.requirement",
+        /// The policy was asked for another time than the one at which the request was recorded.
+        AskedAt = "authority.asked_at",
+        /// A deadline is not the one that the policy sets, or was not kept to.
+        Deadline = "authority.deadline",
+        /// A rule let something through, and the policy has no such rule.
+        Auto = "authority.auto",
+        /// More was let through than the ceiling of a rule allows.
+        Ceiling = "authority.ceiling",
+        /// A vote, an approval or a use came too late.
+        Late = "authority.late",
+        /// A signature does not verify, or is not there.
+        Signature = "authority.signature",
+        /// What was signed is another decision than the one on record.
+        Statement = "authority.statement",
+        /// An account is not linked to the person whose vote it is.
+        Identity = "authority.identity",
+        /// An account is linked to somebody else than the auditor's own people file says.
+        People = "authority.people",
+        /// An identity is recorded as better proven than the evidence shows, or not well enough.
+        Assurance = "authority.assurance",
+        /// Somebody voted who is in no group that may decide.
+        Eligibility = "authority.eligibility",
+        /// Somebody approved who stands behind the request.
+        SelfApproval = "authority.self_approval",
+        /// A person or an account voted twice.
+        Duplicate = "authority.duplicate",
+        /// Something was approved or used without as many distinct people as it takes.
+        Quorum = "authority.quorum",
+        /// A denial did not end a request, or nobody gave it.
+        Denial = "authority.denial",
+        /// A request was made twice, or an approval used twice.
+        SingleUse = "authority.single_use",
+        /// The policy at the time of use asked for more than was given.
+        PolicyAtUse = "authority.policy_at_use",
     }
     Keys {
         /// The log began with another key, or another record, than the one it is verified with.
@@ -109,6 +147,12 @@ rules! {
         KeyRevoked = "keys.revoked",
         /// A head that was kept outside is not signed by the key that was in force at its size.
         KeyHead = "keys.head",
+    }
+    Disclosures {
+        /// A value is not there, and no record says that it was erased.
+        Missing = "disclosures.missing",
+        /// What is kept as a value is not what was bound.
+        False = "disclosures.false",
     }
 }
 

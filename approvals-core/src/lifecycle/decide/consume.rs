@@ -14,14 +14,7 @@ use crate::review::Vote;
 
 pub(super) fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) -> Step {
     let mut events: Vec<Event> = overdue(state, now).into_iter().collect();
-    let verdict = if events.is_empty() {
-        usable(state, wish).and_then(|votes| allowed(state, wish, &votes, now))
-    } else {
-        Err((
-            Code::Expired,
-            "the approval was not used in time; ask again".to_owned(),
-        ))
-    };
+    let verdict = usable(state, wish, now).and_then(|votes| allowed(state, wish, &votes, now));
     match verdict {
         Ok(()) => Step::accept(vec![Event::Consumed(Consumed {
             digest: state.digest(),
@@ -45,8 +38,21 @@ pub(super) fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) 
 }
 
 /// The approvals that still count, when the request may be used as far as it knows itself.
-fn usable(state: &RequestState, wish: &Consumption) -> Result<Vec<Reviewed>, (Code, String)> {
+///
+/// What policy says of the time is asked apart, by [`given_enough`]: the verifier may have to
+/// recall it from a record.
+pub(crate) fn usable(
+    state: &RequestState,
+    wish: &Consumption,
+    now: Timestamp,
+) -> Result<Vec<Reviewed>, (Code, String)> {
     let no = |code: Code, message: &str| Err((code, message.to_owned()));
+    if overdue(state, now).is_some() {
+        return no(
+            Code::Expired,
+            "the approval was not used in time; ask again",
+        );
+    }
     let automatic = match state.phase() {
         Phase::Approved { automatic, .. } => *automatic,
         Phase::Pending => return no(Code::Pending, "nobody has approved this yet"),
@@ -93,24 +99,32 @@ fn allowed(
     now: Timestamp,
 ) -> Result<(), (Code, String)> {
     let by_policy = wish.policy.evaluate(&wish.proposal, now);
-    for evaluation in wish.judged.iter().chain([&by_policy]) {
-        let stricter = match evaluation {
-            Evaluation::Allow(_) => continue,
-            Evaluation::Deny(forbidden) => {
-                let code = match forbidden.code() {
-                    Code::Frozen => Code::Frozen,
-                    _ => Code::PolicyChanged,
-                };
-                let message = format!("what was approved may not run any more: {forbidden}");
-                return Err((code, message));
-            }
-            Evaluation::Require(requirement) => requirement,
-        };
-        // Who was asked past a ceiling is asked what the ceiling's rule leaves to people.
-        if distinct_enough(stricter, state.waited(), votes).is_none() {
-            let message = "the policy of now asks for more than was given; ask again";
-            return Err((Code::PolicyChanged, message.to_owned()));
+    let mut said = wish.judged.iter().chain([&by_policy]);
+    said.try_for_each(|evaluation| given_enough(state, evaluation, votes))
+}
+
+/// Whether these approvals are all that this answer asks for.
+pub(crate) fn given_enough(
+    state: &RequestState,
+    evaluation: &Evaluation,
+    votes: &[Reviewed],
+) -> Result<(), (Code, String)> {
+    let stricter = match evaluation {
+        Evaluation::Allow(_) => return Ok(()),
+        Evaluation::Deny(forbidden) => {
+            let code = match forbidden.code() {
+                Code::Frozen => Code::Frozen,
+                _ => Code::PolicyChanged,
+            };
+            let message = format!("what was approved may not run any more: {forbidden}");
+            return Err((code, message));
         }
+        Evaluation::Require(requirement) => requirement,
+    };
+    // Who was asked past a ceiling is asked what the ceiling's rule leaves to people.
+    if distinct_enough(stricter, state.waited(), votes).is_none() {
+        let message = "the policy of now asks for more than was given; ask again";
+        return Err((Code::PolicyChanged, message.to_owned()));
     }
     Ok(())
 }

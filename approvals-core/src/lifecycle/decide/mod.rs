@@ -12,7 +12,9 @@ use crate::error::Code;
 use crate::request::Outcome;
 use ask::ask;
 use consume::{burn, consume};
+pub(crate) use consume::{given_enough, usable};
 
+pub(crate) use review::count;
 use review::review;
 
 /// What follows from a command, given where the request stands and what time it is.

@@ -54,7 +54,19 @@ impl Policy {
         guarded: &[&'static GuardedFn],
     ) -> Result<Self, PolicyError> {
         let mut findings = Findings::of(text);
-        let parts = read(text, groups, guarded, &mut findings);
+        let parts = read(text, Some(groups), guarded, &mut findings);
+        let parts = findings.finish(parts).map_err(PolicyError)?;
+        Ok(Self::new(text, parts))
+    }
+
+    /// Reads a policy text that was in force, to say again what it said then: the groups and
+    /// guarded functions of that time are not there to be compared with, and change no answer.
+    ///
+    /// # Errors
+    /// [`PolicyError`] when the text could not have been loaded with any groups and functions.
+    pub fn on_record(text: &str) -> Result<Self, PolicyError> {
+        let mut findings = Findings::of(text);
+        let parts = read(text, None, &[], &mut findings);
         let parts = findings.finish(parts).map_err(PolicyError)?;
         Ok(Self::new(text, parts))
     }
@@ -98,7 +110,7 @@ impl From<PolicyError> for ApprovalError {
 
 fn read(
     text: &str,
-    groups: &BTreeSet<GroupName>,
+    groups: Option<&BTreeSet<GroupName>>,
     guarded: &[&'static GuardedFn],
     findings: &mut Findings,
 ) -> Option<Parts> {

@@ -126,10 +126,10 @@ impl Loader<'_> {
 
     pub(super) fn group(&mut self, item: Item<'_, '_>) -> Option<crate::id::GroupName> {
         let group = item.parsed(self.findings)?;
-        if self.groups.contains(&group) {
+        let Some(groups) = self.groups.filter(|groups| !groups.contains(&group)) else {
             return Some(group);
-        }
-        let known = quoted(self.groups.iter().take(SHOWN).map(|group| group.as_str()));
+        };
+        let known = quoted(groups.iter().take(SHOWN).map(|group| group.as_str()));
         let message = format!("`{group}` is not a group of the directory; it knows {known}");
         self.findings.add(item.at, message);
         None

@@ -15,7 +15,8 @@ use crate::scope::{Scope, ScopePattern};
 
 /// What the loader knows while it reads.
 pub(super) struct Loader<'a> {
-    pub(super) groups: &'a BTreeSet<GroupName>,
+    /// The groups of the directory; none when the text is one on record.
+    pub(super) groups: Option<&'a BTreeSet<GroupName>>,
     guarded: Vec<(Scope, &'static GuardedFn)>,
     /// The calendars that conditions may name.
     pub(super) calendars: BTreeSet<String>,
@@ -28,7 +29,7 @@ pub(super) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     pub(super) fn new(
-        groups: &'a BTreeSet<GroupName>,
+        groups: Option<&'a BTreeSet<GroupName>>,
         guarded: &[&'static GuardedFn],
         calendars: BTreeSet<String>,
         findings: &'a mut Findings,

@@ -1,0 +1,73 @@
+//! Whether the evidence of a vote shows what the record says of it.
+
+use crate::clock::Timestamp;
+use crate::ledger::verify::rule::Rule;
+use crate::lifecycle::{RequestState, Reviewed};
+use crate::principal::Assurance;
+use crate::review::{Evidence, Statement};
+use crate::sshsig;
+
+/// What a vote rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rests {
+    /// A signature of the person's own key, verified again.
+    Signature,
+    /// The word of the channel that recorded it.
+    Channel,
+}
+
+/// Verifies what can be verified, and says what the rest rests on.
+pub(super) fn check(
+    state: &RequestState,
+    vote: &Reviewed,
+    at: Timestamp,
+) -> Result<Rests, (Rule, String)> {
+    if vote.evidence.method != sshsig::METHOD {
+        return Ok(Rests::Channel);
+    }
+    let signed = sshsig::check(&vote.evidence);
+    let (said, identity) = signed.map_err(|error| (Rule::Signature, error.to_string()))?;
+    if identity.to_string() != vote.identity {
+        let message = format!(
+            "the key that signed is `{identity}`, and the vote is recorded for another account"
+        );
+        return Err((Rule::Identity, message));
+    }
+    same(&said, state, vote).map_err(|what| {
+        let message = format!("what was signed is about another {what} than the record");
+        (Rule::Statement, message)
+    })?;
+    if at >= said.expires_at {
+        let message = format!(
+            "the decision was signed for the time until {}, and counted after it",
+            said.expires_at
+        );
+        return Err((Rule::Late, message));
+    }
+    Ok(Rests::Signature)
+}
+
+/// Whether a statement says exactly what the record says; if not, what differs.
+fn same(said: &Statement, state: &RequestState, vote: &Reviewed) -> Result<(), &'static str> {
+    let parts = [
+        ("request", said.request == state.id()),
+        ("action", said.action == vote.digest),
+        ("policy", said.policy == state.policy().digest),
+        ("vote", said.vote == vote.vote),
+        ("person", said.person == vote.person),
+        ("reason", said.reason == vote.reason),
+    ];
+    match parts.iter().find(|(_, same)| !same) {
+        Some((what, _)) => Err(what),
+        None => Ok(()),
+    }
+}
+
+/// How well evidence that cannot be verified again can prove an identity at most.
+pub(super) fn at_most(evidence: &Evidence) -> Assurance {
+    match evidence.method.as_str() {
+        // A login is fresh when the record was made, and nothing of it can be shown later.
+        "oidc" => Assurance::A2,
+        _ => Assurance::A1,
+    }
+}

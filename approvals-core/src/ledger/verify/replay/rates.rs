@@ -1,0 +1,50 @@
+//! How often rules let something through, counted again from the log.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::policy::Ceiling;
+
+/// No ceiling counts longer.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+/// How often counters of which nothing is left are looked for.
+const SWEEP: u32 = 4_096;
+
+/// One time for each call that was let through, no longer than the longest window: as much memory
+/// as the ceilings let through in a day.
+#[derive(Debug, Default)]
+pub(super) struct Rates {
+    counters: HashMap<String, VecDeque<Timestamp>>,
+    since_sweep: u32,
+}
+
+impl Rates {
+    /// How many calls were let through under this ceiling before, within its window.
+    pub(super) fn count(&self, ceiling: &Ceiling, now: Timestamp) -> u64 {
+        let since = now.before(ceiling.window);
+        let counted = self.counters.get(&ceiling.counter).map_or(0, |times| {
+            times.iter().rev().take_while(|at| **at > since).count()
+        });
+        u64::try_from(counted).unwrap_or(u64::MAX)
+    }
+
+    /// One more was let through.
+    pub(super) fn add<'c>(&mut self, ceilings: impl Iterator<Item = &'c Ceiling>, now: Timestamp) {
+        let oldest = now.before(LONGEST);
+        for ceiling in ceilings {
+            let times = self.counters.entry(ceiling.counter.clone()).or_default();
+            times.push_back(now);
+            while times.front().is_some_and(|at| *at <= oldest) {
+                times.pop_front();
+            }
+        }
+        self.since_sweep += 1;
+        if self.since_sweep >= SWEEP {
+            self.since_sweep = 0;
+            let lives = |times: &VecDeque<Timestamp>| times.back().is_some_and(|at| *at > oldest);
+            self.counters.retain(|_, times| lives(times));
+        }
+    }
+}
