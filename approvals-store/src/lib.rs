@@ -4,6 +4,8 @@
 //!   machine share; what it acknowledges survives `kill -9` and a power cut.
 //! - [`home::Home`] is a state directory: that file, the key that signs it, the policy and the
 //!   people.
+//! - [`FilePin`] keeps the newest signed head on another volume, so that a store that was put back
+//!   to an older state is refused.
 //!
 //! Trusted: who can write the database file can destroy the log, read the values of parameters,
 //! and make a gate believe an approval that nobody gave; none of it unseen, because the log then
@@ -25,7 +27,11 @@
 //! # }
 //! ```
 
+mod files;
 #[cfg(feature = "sqlite")]
 pub mod home;
+mod pin;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+
+pub use pin::FilePin;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::fold::fact;
 use super::links::Links;
 use super::pen::Pen;
+use super::pin::Pinned;
 use super::stage::{Known, Stage};
 use super::wait::Waits;
 use super::{Reply, Work, store_error};
@@ -16,7 +17,7 @@ use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
 use crate::ledger::{Checkpoint, Frontier, Origin};
 use crate::lifecycle::Command;
-use crate::ports::{Due, Reader, Store};
+use crate::ports::{Due, Head, Reader, Store};
 
 /// How many facts are kept while the store cannot be written.
 const OWED: usize = 10_000;
@@ -36,7 +37,8 @@ pub(super) struct Engine {
     size: u64,
     pub(super) cache: HashMap<RequestId, Known>,
     pub(super) links: Links,
-    halted: Option<String>,
+    pin: Option<Box<Pinned>>,
+    halted: Option<ApprovalError>,
     /// What happened and could not be recorded: it goes first in the next batch.
     owed: Vec<Command>,
 }
@@ -49,6 +51,7 @@ impl Engine {
         boot: BootId,
         vault: Vault,
         waits: Arc<Waits>,
+        pin: Option<Box<Pinned>>,
     ) -> Self {
         Self {
             store,
@@ -62,6 +65,7 @@ impl Engine {
             size: 0,
             cache: HashMap::new(),
             links: Links::default(),
+            pin,
             halted: None,
             owed: Vec::new(),
         }
@@ -106,12 +110,16 @@ impl Engine {
         works: Vec<Work>,
     ) -> Result<Vec<Reply>, ApprovalError> {
         if let Some(why) = &self.halted {
-            return Err(halted(why));
+            return Err(why.clone());
         }
         let head = match self.store.begin() {
             Ok(head) => head,
             Err(error) => return Err(self.failed(&error)),
         };
+        if let Err(error) = self.grown(&head).and_then(|()| self.pin(&head)) {
+            self.store.rollback();
+            return Err(error);
+        }
         if head.frontier.size() != self.size {
             // Somebody else wrote: what was folded may be behind.
             self.cache.clear();
@@ -139,8 +147,39 @@ impl Engine {
         if let Err(error) = self.store.commit(&stage.batch) {
             return Err(self.failed(&error));
         }
-        self.settle(stage);
-        Ok(replies)
+        // Durable, and not yet pinned: a crash here leaves a log that goes on where the pin ends.
+        let pinned = self.pin(&stage.batch.head);
+        self.settle(stage, pinned.is_ok());
+        pinned.map(|()| replies)
+    }
+
+    /// Refuses a store that has less than this process has seen in it.
+    fn grown(&mut self, head: &Head) -> Result<(), ApprovalError> {
+        if head.frontier.size() >= self.size {
+            return Ok(());
+        }
+        let (seen, stored) = (self.size, head.frontier.size());
+        let message = format!(
+            "the store was rolled back or cut while it was open: it had {seen} records and has {stored}; stop, and restore a store that has all of them"
+        );
+        Err(self.halt(ApprovalError::new(Code::AuditTampered, message)))
+    }
+
+    /// Moves the pin to a head that is durable.
+    fn pin(&mut self, head: &Head) -> Result<(), ApprovalError> {
+        let Some(pin) = &mut self.pin else {
+            return Ok(());
+        };
+        match pin.follow(&mut *self.store, head) {
+            Err(error) if error.code() == Code::AuditTampered => Err(self.halt(error)),
+            followed => followed,
+        }
+    }
+
+    fn halt(&mut self, why: ApprovalError) -> ApprovalError {
+        tracing::error!(error = %why, "the ledger stops");
+        self.halted = Some(why.clone());
+        why
     }
 
     /// Stages what is owed, and then what was asked for.
@@ -165,11 +204,7 @@ impl Engine {
             return store_error(error.clone());
         }
         // What a failed sync left on the disk is not known, so nothing more may be built on it.
-        tracing::error!(error = %error, "the ledger stops: a write failed and what is on disk is not known");
-        let why = error.to_string();
-        let answer = halted(&why);
-        self.halted = Some(why);
-        answer
+        self.halt(halted(&error.to_string()))
     }
 
     fn seal(&self, stage: &mut Stage) -> Result<(), ApprovalError> {
@@ -207,7 +242,8 @@ impl Engine {
         Ok(begun.then(|| (self.pen.clone(), self.checkpoint(&head.frontier))))
     }
 
-    fn settle(&mut self, stage: Stage) {
+    /// Remembers what is durable, and wakes those who wait for it once it is pinned, too.
+    fn settle(&mut self, stage: Stage, wake: bool) {
         self.size = stage.frontier.size();
         self.written = stage.written;
         self.links.settle(stage.base, stage.links, self.size);
@@ -215,8 +251,10 @@ impl Engine {
             self.cache.clear();
         }
         for (request, known) in stage.known {
-            let state = Some(Arc::clone(&known.state));
-            self.waits.wake(request, known.last.seq, state);
+            if wake {
+                let state = Some(Arc::clone(&known.state));
+                self.waits.wake(request, known.last.seq, state);
+            }
             self.cache.insert(request, known);
         }
     }

@@ -3,12 +3,14 @@
 //! Callers queue; one committer drains the queue, decides, hashes, signs, commits once, and then
 //! wakes them all. Nobody hears of anything that is not durable.
 
+mod adopt;
 mod engine;
 mod fold;
 mod links;
 mod nodes;
 mod open;
 mod pen;
+mod pin;
 mod receipt;
 mod seal;
 mod stage;
@@ -31,14 +33,19 @@ use crate::digest::PolicyDigest;
 use crate::envelope::{DisclosureKey, Vault};
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
-use crate::ledger::{AuditRecord, Origin, Receipt, Report, Verifier, VerifierKey};
+use crate::ledger::{
+    AuditRecord, Checkpoint, LogEvent, Origin, Receipt, Report, Verifier, VerifierKey, empty_root,
+};
 use crate::lifecycle::{Command, Refusal, RequestState};
-use crate::ports::{Bell, Due, Reader, Signer, Store, StoreError};
+use crate::ports::{Bell, Due, Pinning, Reader, Signer, Store, StoreError};
 use crate::sealed::Disclosure;
 
+pub(crate) use adopt::adopt;
+pub use adopt::{Adopted, Loss};
 use engine::Engine;
 pub use nodes::StoredNodes;
 use pen::Pen;
+use pin::{Desk, Pinned};
 pub use receipt::receipt;
 use thread::{Committer, POLL, ReaderThread, SAFETY_NET};
 pub use verify::{StoredLog, verify, verify_source};
@@ -75,6 +82,8 @@ pub(crate) struct Opening {
     /// What wraps the data keys of disclosures.
     pub(crate) disclosure_key: DisclosureKey,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where the newest head is kept beside the store.
+    pub(crate) pinning: Option<Pinning>,
 }
 
 /// What is to be written.
@@ -92,6 +101,8 @@ pub(crate) enum Work {
         digest: PolicyDigest,
         text: String,
     },
+    /// Something that happened to the log itself.
+    Log(LogEvent),
     /// Ends what is out of time, and gives up runs whose process is gone.
     Sweep,
     /// Changes are kept for this channel from here on.
@@ -153,19 +164,31 @@ impl Journal {
     /// Opens the ledger in a store, or begins it. What people are shown is sealed in the store
     /// under the disclosure key.
     ///
-    /// Blocks while the tail is verified.
+    /// Blocks while the tail is verified and compared with the head pin, if there is one.
     ///
     /// # Errors
-    /// - `AuditTampered` when the end of the log does not verify: nothing is written, and the
-    ///   store is left as it was found, as evidence;
-    /// - `AuditUnavailable` when the store is sealed under another disclosure key;
+    /// - `AuditTampered` when the end of the log does not verify, when the store has less than the
+    ///   pin or another history, or when the pin is missing: nothing is written, and the store is
+    ///   left as it was found, as evidence;
+    /// - `AuditUnavailable` when the store is sealed under another disclosure key, or the pin
+    ///   cannot be read or moved in time;
+    /// - `Misuse` when a store that forgets is to be pinned;
     /// - `StoreUnavailable` when the store cannot be read or written.
     pub(crate) fn open(mut store: Box<dyn Store>, opening: Opening) -> Result<Self, ApprovalError> {
         let durable = store.is_durable();
         let key = opening.signer.vkey().clone();
         let log = key.name().clone();
         let vault = Vault::new(log.as_str(), opening.disclosure_key);
-        open::check(&mut *store, &key, &vault)?;
+        let pen = Pen::new(opening.signer, opening.patience);
+        let desk = opening.pinning.map(Desk::start).transpose()?;
+        if desk.is_some() && !durable {
+            let message = "a store that forgets cannot be pinned: its log is gone at the next start; use a durable store, or no pin";
+            return Err(ApprovalError::new(Code::Misuse, message));
+        }
+        let pin = open::check(&mut *store, &key, &vault, |reader, head| {
+            let open = |desk| Pinned::open(desk, key.clone(), reader, head, || first(&pen));
+            desk.map(open).transpose()
+        })?;
         let boot = BootId::random()?;
         store.announce(boot).map_err(store_error)?;
         let reader = store.reader().map_err(store_error)?;
@@ -173,7 +196,6 @@ impl Journal {
         let woken = Arc::clone(&waits);
         let rings = store.ring(Bell::new(move |request| woken.hint(request)));
         let poll = if rings { SAFETY_NET } else { POLL };
-        let pen = Pen::new(opening.signer, opening.patience);
         let engine = Engine::new(
             store,
             pen,
@@ -181,6 +203,7 @@ impl Journal {
             boot,
             vault.clone(),
             Arc::clone(&waits),
+            pin.map(Box::new),
         );
         let lane = match reader {
             Some(reader) if durable => Lane::Threads {
@@ -418,6 +441,15 @@ pub(crate) fn store_error(error: StoreError) -> ApprovalError {
 fn tampered(seq: u64, message: &str) -> ApprovalError {
     let message = format!("record {seq}: {message}; run `approvals verify`");
     ApprovalError::new(Code::AuditTampered, message)
+}
+
+/// The signed head of a log without records.
+fn first(pen: &Pen) -> Result<String, ApprovalError> {
+    pen.seal(&Checkpoint {
+        origin: pen.vkey().name().clone(),
+        size: 0,
+        root: empty_root(),
+    })
 }
 
 fn stopped() -> ApprovalError {

@@ -6,7 +6,7 @@ use crate::error::{ApprovalError, Code};
 use crate::ledger::{
     AuditRecord, Entry, Frontier, LogEvent, SignedCheckpoint, StoredRecord, VerifierKey, leaf_hash,
 };
-use crate::ports::{Head, Store};
+use crate::ports::{Head, Reader, Store};
 
 use super::store_error;
 
@@ -23,15 +23,19 @@ const PAGE: usize = 64;
 const MOST: u64 = 65_536;
 
 /// Refuses a log whose head is not signed by the key, or whose last records are not the ones that
-/// were signed, and a store that is sealed under another disclosure key. Writes nothing.
-pub(super) fn check(
+/// were signed, and a store that is sealed under another disclosure key; looks further with `then`.
+/// Writes nothing.
+pub(super) fn check<T>(
     store: &mut dyn Store,
     key: &VerifierKey,
     vault: &Vault,
-) -> Result<(), ApprovalError> {
+    then: impl FnOnce(&mut dyn Reader, &Head) -> Result<T, ApprovalError>,
+) -> Result<T, ApprovalError> {
     // Inside a transaction: what others write meanwhile is not taken for damage.
     let head = store.begin().map_err(store_error)?;
-    let verdict = check_tail(store, &head, key).and_then(|()| check_seal(&head, vault));
+    let verdict = check_tail(store, &head, key)
+        .and_then(|()| check_seal(&head, vault))
+        .and_then(|()| then(store, &head));
     store.rollback();
     verdict
 }

@@ -38,6 +38,7 @@ impl Engine {
                 digest,
                 text,
             } => self.policy(stage, version, digest, &text, now),
+            Work::Log(event) => self.log_event(stage, event, now),
             Work::Sweep => self.sweep(stage, now),
             Work::Channel(channel) => {
                 stage.batch.channels.push(channel);
@@ -207,6 +208,13 @@ impl Engine {
         }
         stage.policy = Some((version, digest));
         Ok(empty())
+    }
+
+    fn log_event(&self, stage: &mut Stage, event: LogEvent, now: Timestamp) -> Reply {
+        self.preface(stage, now)?;
+        let seq = stage.frontier.size();
+        stage.log_event(event, now, &self.log)?;
+        Ok(Answer { seq, ..empty() })
     }
 
     fn sweep(&mut self, stage: &mut Stage, now: Timestamp) -> Reply {

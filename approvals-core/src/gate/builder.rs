@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::signing::{Keys, LocalSigner};
 use super::{Gate, Inner, Options};
 use crate::clock::{Clock, SystemClock};
-use crate::commit::{Journal, Opening, Work};
+use crate::commit::{Adopted, Journal, Loss, Opening, Work, adopt};
 use crate::engines::Engines;
 use crate::error::ApprovalError;
 use crate::ledger::{LedgerKey, Origin, Secrets};
 use crate::policy::{Policy, PolicyEngine};
-use crate::ports::{Directory, Notifier, Signer, Store};
+use crate::ports::{Directory, Notifier, Pinning, Signer, Store};
 use crate::principal::Agent;
 
 /// A decision that has not been made.
@@ -50,6 +50,7 @@ struct Rest {
     clock: Arc<dyn Clock>,
     notifiers: Vec<Arc<dyn Notifier>>,
     engines: Vec<Arc<dyn PolicyEngine>>,
+    pinning: Option<Pinning>,
     options: Options,
     signing: Duration,
 }
@@ -71,6 +72,7 @@ impl Default for Builder<Missing, Missing, Missing, Missing> {
                 clock: Arc::new(SystemClock),
                 notifiers: Vec::new(),
                 engines: Vec::new(),
+                pinning: None,
                 options,
                 signing: Duration::from_secs(2),
             },
@@ -273,6 +275,14 @@ impl<P, D, S, K> Builder<P, D, S, K> {
         self
     }
 
+    /// Where the newest signed head is kept beside the store, so that a store that was put back to
+    /// an older state is refused: pinned after each batch and before anybody hears of it.
+    #[must_use]
+    pub fn head_pin(mut self, pinning: Pinning) -> Self {
+        self.rest.pinning = Some(pinning);
+        self
+    }
+
     /// The environment of actions whose guard names none, such as `prod`.
     #[must_use]
     pub fn environment(mut self, name: impl Into<String>) -> Self {
@@ -319,7 +329,7 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
     /// of time, and reports runs whose process is gone as `unknown`.
     ///
     /// # Errors
-    /// - `AuditTampered` when the end of the log does not verify;
+    /// - `AuditTampered` when the end of the log does not verify, or does not fit the head pin;
     /// - `Misuse` when two policy engines share a name;
     /// - `PolicyInvalid` when the policy is older than one that was in force, or differs from it
     ///   under the same version;
@@ -332,15 +342,38 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
         Ok(gate)
     }
 
+    /// Sets the head pin by hand to what the store has, and records that as `log.recovered`.
+    ///
+    /// For an operator, when the pin is lost, or when a store was restored from a backup that lacks
+    /// records and nothing better is left. What was pinned before is put on record, so that an
+    /// auditor sees what is missing. Nobody may have the store open meanwhile. A log that is empty
+    /// is never pinned anew: what follows on a lost log has a name of its own.
+    ///
+    /// # Errors
+    /// - `Misuse` without [`head_pin`](Builder::head_pin), when the pin fits the store, and when
+    ///   the store is empty: there is nothing to adopt;
+    /// - `AuditTampered` when the end of the log does not verify, and when the store has less than
+    ///   the pin or another history and no loss is accepted; both heads are kept as evidence;
+    /// - `AuditUnavailable`, `StoreUnavailable` when the pin or the store cannot be read or written.
+    pub fn adopt_pin(self, loss: Loss) -> Result<Adopted, ApprovalError> {
+        let opening = opening(
+            self.key,
+            &self.rest.clock,
+            self.rest.signing,
+            self.rest.pinning,
+        );
+        adopt(self.store, opening, loss)
+    }
+
     fn assemble(self) -> Result<Gate, ApprovalError> {
         let engines = Engines::new(self.rest.engines, self.rest.options.patience)?;
         let key = self.key.secrets.redaction_key();
-        let opening = Opening {
-            signer: self.key.signer,
-            disclosure_key: self.key.secrets.disclosure_key(),
-            patience: self.rest.signing,
-            clock: Arc::clone(&self.rest.clock),
-        };
+        let opening = opening(
+            self.key,
+            &self.rest.clock,
+            self.rest.signing,
+            self.rest.pinning,
+        );
         let journal = Journal::open(self.store, opening)?;
         Ok(Gate(Arc::new(Inner {
             journal,
@@ -372,6 +405,21 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
             gate.0.journal.submit(work).now().transpose()?;
         }
         Ok(gate)
+    }
+}
+
+fn opening(
+    keys: Keys,
+    clock: &Arc<dyn Clock>,
+    patience: Duration,
+    pinning: Option<Pinning>,
+) -> Opening {
+    Opening {
+        disclosure_key: keys.secrets.disclosure_key(),
+        signer: keys.signer,
+        patience,
+        clock: Arc::clone(clock),
+        pinning,
     }
 }
 

@@ -410,7 +410,7 @@ impl SignedCheckpoint {
     }
 
     /// The checkpoint, unverified: for what has its own way of checking it.
-    pub(super) const fn claim(&self) -> &Checkpoint {
+    pub(crate) const fn claim(&self) -> &Checkpoint {
         &self.claim
     }
 

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A store that several processes share runs [`check_shared`], too, with two ways into the same
-//! empty store.
+//! empty store. [`check_pin`] is for the place where the newest head is pinned.
 //!
 //! A store that breaks a promise fails, and the message names the promise:
 //! ```should_panic
@@ -69,6 +69,8 @@
 mod envelopes;
 mod log;
 mod outbox;
+#[expect(clippy::panic, reason = "this is a test suite")]
+mod pin;
 mod records;
 mod requests;
 mod shared;
@@ -76,6 +78,7 @@ mod shared;
 use crate::ports::Store;
 
 use log::Log;
+pub use pin::check_pin;
 
 /// Checks every promise of the [`Store`] and [`Reader`](crate::ports::Reader) ports.
 ///

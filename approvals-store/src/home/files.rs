@@ -6,7 +6,7 @@ use std::path::Path;
 
 use approvals_core::{ApprovalError, Code};
 
-use crate::sqlite::sync_parent;
+use crate::files::sync_parent;
 
 /// Makes a directory that only its owner can enter; one that is there already is left as it is.
 pub(super) fn make_directory(path: &Path) -> Result<(), ApprovalError> {

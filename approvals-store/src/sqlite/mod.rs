@@ -29,7 +29,6 @@ use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
 
-pub(crate) use place::sync_parent;
 pub use reader::SqliteReader;
 
 use connect::Empty;

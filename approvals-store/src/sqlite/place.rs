@@ -1,10 +1,12 @@
 //! The files of one database: made private, and watched while they are open.
 
-use std::fs::{self, Metadata, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use approvals_core::ports::StoreError;
+
+use crate::files::{FileId, sync_parent, with_suffix};
 
 /// Where a database lies, and which files lay there when it was opened.
 #[derive(Debug, Clone)]
@@ -101,39 +103,6 @@ impl Place {
     }
 }
 
-/// What stays the same while a file is open, and is never the same for two files at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct FileId {
-    #[cfg(unix)]
-    device: u64,
-    #[cfg(unix)]
-    inode: u64,
-}
-
-impl FileId {
-    #[cfg(unix)]
-    fn of(meta: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt as _;
-        Self {
-            device: meta.dev(),
-            inode: meta.ino(),
-        }
-    }
-
-    // Elsewhere an open file cannot be removed, so that a path that leads somewhere is enough.
-    #[cfg(not(unix))]
-    fn of(_: &Metadata) -> Self {
-        Self {}
-    }
-}
-
-/// The same path with more at the end of its last part.
-pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 /// Makes an empty file, unless there is one: SQLite gives the files beside it the same mode.
 fn make(path: &Path) -> Result<(), StoreError> {
     let mut options = OpenOptions::new();
@@ -150,17 +119,6 @@ fn make(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(cannot("make", path, &error)),
     }
-}
-
-/// Makes the name of a new file durable.
-pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
 }
 
 fn cannot(what: &str, path: &Path, error: &io::Error) -> StoreError {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use approvals_core::id::BootId;
 use approvals_core::ports::StoreError;
 
-use super::place::with_suffix;
+use crate::files::with_suffix;
 
 /// The lock files of all processes that write to one database, and those that are held here.
 #[derive(Debug)]

@@ -68,6 +68,7 @@ struct Shared {
     holding: Mutex<Option<Holding>>,
     clock: Mutex<Option<Ticking>>,
     written: Mutex<String>,
+    batches: Mutex<Vec<Batch>>,
 }
 
 impl Disk {
@@ -123,6 +124,33 @@ impl Disk {
     pub fn stored(&self) -> Vec<StoredRecord> {
         let mut memory = self.0.memory.lock().unwrap();
         memory.records(0, usize::MAX).unwrap()
+    }
+
+    /// Another disk with everything that is on this one now: a backup.
+    pub fn backup(&self) -> Self {
+        let backup = Self::new();
+        let batches = self.0.batches.lock().unwrap().clone();
+        let mut memory = backup.0.memory.lock().unwrap();
+        for batch in &batches {
+            memory.commit(batch).expect("memory takes every batch");
+        }
+        drop(memory);
+        *backup.0.batches.lock().unwrap() = batches;
+        backup
+    }
+
+    /// Puts what is on another disk in the place of what is on this one, and the other way round.
+    pub fn swap(&self, other: &Self) {
+        let (mut here, mut there) = (
+            self.0.memory.lock().unwrap(),
+            other.0.memory.lock().unwrap(),
+        );
+        std::mem::swap(&mut *here, &mut *there);
+        let (mut here, mut there) = (
+            self.0.batches.lock().unwrap(),
+            other.0.batches.lock().unwrap(),
+        );
+        std::mem::swap(&mut *here, &mut *there);
     }
 
     fn step(&self, step: &str) -> Result<(), StoreError> {
@@ -225,6 +253,7 @@ impl Store for Disk {
             () => {
                 self.note(batch);
                 let written = self.0.memory.lock().unwrap().commit(batch);
+                self.0.batches.lock().unwrap().push(batch.clone());
                 if self.0.trap.springs("commit unknown") {
                     Err(StoreError::fatal("the sync failed after the write"))
                 } else {

@@ -5,18 +5,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use approvals_core::clock::{Clock, Timestamp};
-use approvals_core::gate::LocalSigner;
+use approvals_core::gate::{Builder, Keys, LocalSigner};
 use approvals_core::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
 use approvals_core::ports::{
-    Delivery, Directory, DirectoryError, Notice, Notifier, NotifyError, PolicyEngine, SignError,
-    Signer, Store,
+    Delivery, Directory, DirectoryError, Notice, Notifier, NotifyError, Pinning, PolicyEngine,
+    SignError, Signer, Store,
 };
 use approvals_core::testing::TokioClock;
-use approvals_core::{ApprovalError, Gate, IdentityKey, PersonId, Policy, Standing};
+use approvals_core::{Adopted, ApprovalError, Gate, IdentityKey, Loss, PersonId, Policy, Standing};
 use async_trait::async_trait;
 
 use super::disk::Disk;
 use super::people::{Channel, Crew};
+use super::pin::Pin;
+
+/// A gate's builder with all its decisions made.
+type HouseBuilder = Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys>;
 
 /// Everything a gate is made of, kept so that it can be made again.
 #[derive(Debug, Clone)]
@@ -34,6 +38,7 @@ pub struct House {
     signer: Arc<dyn Signer>,
     secrets: [u8; 32],
     signing: Duration,
+    pin: Option<(Pin, Duration)>,
 }
 
 impl House {
@@ -52,6 +57,7 @@ impl House {
             signer: Arc::new(LocalSigner::new(ledger_key(), &origin())),
             secrets: [7; 32],
             signing: Duration::from_secs(2),
+            pin: None,
         }
     }
 
@@ -132,6 +138,17 @@ impl House {
         self
     }
 
+    /// The same house, whose head is pinned there.
+    pub fn pin(self, pin: &Pin) -> Self {
+        self.pin_for(pin, Pinning::PATIENCE)
+    }
+
+    /// The same house, whose head is pinned there, and which waits this long for that.
+    pub fn pin_for(mut self, pin: &Pin, patience: Duration) -> Self {
+        self.pin = Some((pin.clone(), patience));
+        self
+    }
+
     fn secrets(&self) -> LedgerKey {
         LedgerKey::from_seed(&self.secrets).expect("a key")
     }
@@ -148,6 +165,15 @@ impl House {
 
     /// Opens it on another store than its disk.
     pub async fn try_open_on(&self, store: impl Store) -> Result<Gate, ApprovalError> {
+        self.builder(store)?.open().await
+    }
+
+    /// Sets its pin by hand.
+    pub fn adopt(&self, loss: Loss) -> Result<Adopted, ApprovalError> {
+        self.builder(self.disk.clone())?.adopt_pin(loss)
+    }
+
+    fn builder(&self, store: impl Store) -> Result<HouseBuilder, ApprovalError> {
         let policy = Policy::parse(&self.policy, &Crew::groups().into(), &[])?;
         let mut builder = Gate::builder()
             .policy(policy)
@@ -172,7 +198,10 @@ impl House {
         if self.full_binding {
             builder = builder.full_binding();
         }
-        builder.open().await
+        if let Some((pin, patience)) = &self.pin {
+            builder = builder.head_pin(Pinning::new(pin.clone()).patience(*patience));
+        }
+        Ok(builder)
     }
 
     /// Opens it; it opens.

@@ -5,6 +5,7 @@ pub mod canary;
 pub mod disk;
 pub mod house;
 pub mod people;
+pub mod pin;
 pub mod trap;
 
 use std::sync::Arc;
