@@ -71,6 +71,12 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  approvals cancel req_0a1b2c3d")]
     Cancel(One),
 
+    /// Prints or saves the receipt of a request: the proof that its record stands in the log.
+    #[command(
+        after_help = "A receipt is a text file (C2SP tlog-proof) that holds the record, its place, and a signed head of\nthe log. It is checked without the log: approvals verify --receipt FILE --vkey log.vkey\n\nExample:\n  approvals receipt req_0a1b2c3d --out export.tlog-proof"
+    )]
+    Receipt(Proof),
+
     /// Verifies the whole log offline; exit code 0 only if every check ran and passed.
     #[command(
         after_help = "Needs no private key and writes nothing. Keep a copy of `log.vkey` away from this machine and\npass it with --vkey: a key from the same directory as the log proves less.\n\nExample:\n  approvals verify --vkey auditors-copy.vkey"
@@ -115,6 +121,9 @@ pub(crate) struct Approve {
 
     #[command(flatten)]
     pub(crate) signer: Signer,
+
+    #[command(flatten)]
+    pub(crate) keep: Keep,
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +137,31 @@ pub(crate) struct Deny {
 
     #[command(flatten)]
     pub(crate) signer: Signer,
+
+    #[command(flatten)]
+    pub(crate) keep: Keep,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Keep {
+    /// Saves the receipt of this very decision: proof that it was recorded, to keep for yourself.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) receipt: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Proof {
+    #[command(flatten)]
+    pub(crate) one: One,
+
+    /// The number of one of its records, from `approvals show`; the newest that is not about a
+    /// notice unless given.
+    #[arg(long, value_name = "N")]
+    pub(crate) record: Option<u64>,
+
+    /// Saves the receipt in a new file instead of printing it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -156,6 +190,15 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "PATH")]
     pub(crate) db: Option<PathBuf>,
 
+    /// A directory that `approvals export tiles` wrote: verifies this instead of a database.
+    #[arg(long, value_name = "DIR", conflicts_with = "db")]
+    pub(crate) tiles: Option<PathBuf>,
+
+    /// A receipt that somebody kept. By itself it is checked alone; with --db, --tiles or
+    /// --checkpoint the log must still hold its record. Can be given many times.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(crate) receipt: Vec<PathBuf>,
+
     /// A signed head that was kept elsewhere, from `approvals export checkpoint`; the log must
     /// still begin with what it covered. Can be given many times.
     #[arg(long, value_name = "FILE")]
@@ -179,8 +222,20 @@ pub(crate) enum Export {
     #[command(after_help = "Example:\n  approvals export checkpoint > head-$(date +%F).note")]
     Checkpoint,
 
+    /// Writes the log as static files (C2SP tlog-tiles) for any web server, or adds what is new.
+    #[command(
+        after_help = "A second run adds what is new: a full tile is never written again, the checkpoint comes last.\nA directory of another log, or of a fork of this one, is refused and left as it is.\n\nExample:\n  approvals export tiles public/log"
+    )]
+    Tiles {
+        /// The directory; made when it is not there.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+
     /// Prints every record on a line of its own, byte for byte as it is stored and hashed.
-    #[command(after_help = "Example:\n  approvals export jsonl --from 1000 > records.jsonl")]
+    #[command(
+        after_help = "No record has an end of line in it, so that a file is continued by its count of lines; a count\nbeyond the log is an error, because then the log was cut.\n\nExample:\n  approvals export jsonl --from \"$(wc -l < records.jsonl)\" >> records.jsonl"
+    )]
     Jsonl {
         /// The first record to print, counted from 0.
         #[arg(long, value_name = "N", default_value_t = 0)]

@@ -15,6 +15,7 @@ mod draw;
 mod failure;
 mod guarded;
 mod request;
+mod save;
 mod sign;
 mod state;
 

@@ -6,6 +6,7 @@
 //!   people.
 //! - [`FilePin`] keeps the newest signed head on another volume, so that a store that was put back
 //!   to an older state is refused.
+//! - [`tiles`] writes the log out as static files that any web server serves, and reads it back.
 //!
 //! Trusted: who can write the database file can destroy the log, read the values of parameters,
 //! and make a gate believe an approval that nobody gave; none of it unseen, because the log then
@@ -27,11 +28,13 @@
 //! # }
 //! ```
 
+mod failure;
 mod files;
 #[cfg(feature = "sqlite")]
 pub mod home;
 mod pin;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod tiles;
 
 pub use pin::FilePin;

@@ -131,6 +131,7 @@ async fn threat_56_a_store_that_was_changed_gives_no_receipt() {
             3,
             "DELETE FROM records WHERE seq = 2".to_owned(),
         ),
+        ("itself", 3, "DELETE FROM records WHERE seq = 3".to_owned()),
         (
             "a subtree",
             260,

@@ -1,15 +1,18 @@
 //! `approvals approve` and `approvals deny`: one signed decision.
 
+use std::path::Path;
 use std::time::Duration;
 
 use approvals_core::review::{Statement, commit_reason};
 use approvals_core::text::minute;
 use approvals_core::{ApprovalError, Card, PersonId, RequestId, Status, Vote, id, sshsig};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::receipt;
 use crate::answer::{Answer, Printer};
 use crate::args::{Cli, Signer};
 use crate::failure::Failure;
+use crate::save::NewFile;
 use crate::sign::SigningKey;
 use crate::state::State;
 use crate::{draw, request, state};
@@ -24,6 +27,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) id: &'a str,
     pub(crate) reason: Option<&'a str>,
     pub(crate) signer: &'a Signer,
+    /// Where the receipt of the decision is to be saved.
+    pub(crate) receipt: Option<&'a Path>,
 }
 
 pub(crate) async fn run(cli: &Cli, printer: &Printer, wish: Wish<'_>) -> Result<Answer, Failure> {
@@ -41,18 +46,23 @@ pub(crate) async fn run(cli: &Cli, printer: &Printer, wish: Wish<'_>) -> Result<
     let person = key
         .person(state.home.people(), wish.signer.person.as_ref())
         .map_err(|failure| failure.about(id))?;
-    review(&state, &card, &wish, &key, &person).await?;
-    report(&state, id, wish.vote, &person).await
+    let file = wish.receipt.map(NewFile::create).transpose()?;
+    let record = review(&state, &card, &wish, &key, &person).await?;
+    let receipt = match file {
+        Some(file) => Some(receipt::save(&state.gate, id, record, file).await?),
+        None => None,
+    };
+    report(&state, id, wish.vote, &person, receipt).await
 }
 
-/// Signs exactly what was shown, and hands it to the gate.
+/// Signs exactly what was shown, and hands it to the gate; gives the record of the vote.
 async fn review(
     state: &State,
     card: &Card,
     wish: &Wish<'_>,
     key: &SigningKey,
     person: &PersonId,
-) -> Result<(), Failure> {
+) -> Result<u64, Failure> {
     let reason = wish.reason.map(commit_reason).transpose()?;
     let decided = (card.request, card.digest, card.policy, wish.vote);
     let until = state.gate.now().after(GOOD_FOR);
@@ -61,8 +71,7 @@ async fn review(
         .sign(&statement)
         .map_err(|failure| failure.about(card.request))?;
     let review = sshsig::review(&statement.bytes()?, &signature, reason, state.gate.now())?;
-    state.gate.review(review).await?;
-    Ok(())
+    Ok(state.gate.review(review).await?.record)
 }
 
 fn nonce() -> Result<String, Failure> {
@@ -76,9 +85,13 @@ async fn report(
     id: RequestId,
     vote: Vote,
     person: &PersonId,
+    receipt: Option<Value>,
 ) -> Result<Answer, Failure> {
     let card = state.gate.card(id).await?;
-    let json = json!({ "vote": vote, "person": person, "request": draw::card_json(&card) });
+    let mut json = json!({ "vote": vote, "person": person, "request": draw::card_json(&card) });
+    if let (Some(receipt), Some(members)) = (receipt, json.as_object_mut()) {
+        members.insert("receipt".to_owned(), receipt);
+    }
     Ok(Answer::new(
         format!("\n{}\n", outcome(&card, vote, person)),
         json,

@@ -6,6 +6,7 @@ mod export;
 mod init;
 mod list;
 mod policy;
+mod receipt;
 mod show;
 mod verify;
 
@@ -27,6 +28,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
                 id: &approve.one.id,
                 reason: approve.reason.as_deref(),
                 signer: &approve.signer,
+                receipt: approve.keep.receipt.as_deref(),
             };
             wait(decide::run(cli, printer, wish))
         }
@@ -36,13 +38,16 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
                 id: &deny.one.id,
                 reason: Some(&deny.reason),
                 signer: &deny.signer,
+                receipt: deny.keep.receipt.as_deref(),
             };
             wait(decide::run(cli, printer, wish))
         }
         Command::Cancel(one) => wait(cancel::run(cli, one)),
+        Command::Receipt(proof) => wait(receipt::run(cli, proof)),
         Command::Verify(options) => verify::run(cli, options),
         Command::Export(Export::Jsonl { from }) => export::run(cli, *from),
         Command::Export(Export::Checkpoint) => export::checkpoint(cli),
+        Command::Export(Export::Tiles { directory }) => export::tiles(cli, directory),
         Command::Policy(Policy::Check(check)) => policy::run(cli, check),
     }
 }

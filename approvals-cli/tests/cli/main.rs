@@ -8,6 +8,8 @@ mod keys;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod receipts;
+#[cfg(test)]
 mod seen;
 #[cfg(test)]
 mod support;

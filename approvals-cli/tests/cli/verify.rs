@@ -232,7 +232,16 @@ async fn threat_42_an_export_is_one_stored_record_a_line() {
     assert_eq!(all.lines().collect::<Vec<_>>(), stored);
     let rest = lab.run(&["export", "jsonl", "--from", "3"]).ok();
     assert_eq!(rest.lines().collect::<Vec<_>>(), stored[3..]);
-    assert_eq!(lab.run(&["export", "jsonl", "--from", "100000"]).ok(), "");
+    // A file of lines goes on where it ends, and a log that is shorter than it was cut.
+    let count = stored.len().to_string();
+    assert_eq!(lab.run(&["export", "jsonl", "--from", &count]).ok(), "");
+    let beyond = (stored.len() + 1).to_string();
+    check_refused(
+        &lab,
+        &["export", "jsonl", "--from", &beyond],
+        "AuditTampered",
+        1,
+    );
 }
 
 #[tokio::test]

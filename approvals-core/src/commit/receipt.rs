@@ -1,9 +1,11 @@
 //! Receipts of what is stored.
 
+use std::fmt::Display;
+
 use super::nodes::StoredNodes;
 use super::store_error;
 use crate::error::{ApprovalError, Code};
-use crate::ledger::{NoteError, Receipt, ReceiptError, SignedCheckpoint, VerifierKey};
+use crate::ledger::{NoteError, Receipt, SignedCheckpoint, VerifierKey};
 use crate::ports::Reader;
 
 /// The receipt of one stored record, under the newest signed head; checked before it is given.
@@ -32,25 +34,34 @@ pub(super) fn under(
     note: Option<&str>,
 ) -> Result<Receipt, ApprovalError> {
     let stored = reader.records(seq, 1).map_err(store_error)?;
-    // A store that lacks the record may give the next one in its place.
-    let stored = stored.first().filter(|stored| stored.seq == seq);
-    let Some(stored) = stored else {
-        let message = format!(
-            "the log has no record number {seq}; `approvals show` has the numbers of a request's records"
-        );
-        return Err(ApprovalError::new(Code::NotFound, message));
-    };
+    if note.is_none() && stored.is_empty() {
+        return Err(unknown(seq));
+    }
     let head = note.map_or(Err(NoteError::Unsigned), SignedCheckpoint::parse);
-    let head = head.map_err(|error| unproven(seq, &error.into()))?;
+    let head = head.map_err(|error| unproven(seq, &error))?;
+    let covered = head.verify(key).map_err(|error| unproven(seq, &error))?;
+    if seq >= covered.size {
+        return Err(unknown(seq));
+    }
+    // A store that lost the record may give the next one in its place.
+    let stored = stored.first().filter(|stored| stored.seq == seq);
+    let stored = stored.ok_or_else(|| unproven(seq, &"it is missing"))?;
     let mut nodes = StoredNodes::new(reader);
     let proven = Receipt::prove(stored, head, key, &nodes);
     nodes.finish().map_err(store_error)?;
     proven.map_err(|error| unproven(seq, &error))
 }
 
-fn unproven(seq: u64, error: &ReceiptError) -> ApprovalError {
+fn unknown(seq: u64) -> ApprovalError {
     let message = format!(
-        "the store does not prove that record {seq} is in the log ({error}); run `approvals verify`"
+        "the log has no record number {seq}; `approvals show` has the numbers of a request's records"
+    );
+    ApprovalError::new(Code::NotFound, message)
+}
+
+fn unproven(seq: u64, why: &dyn Display) -> ApprovalError {
+    let message = format!(
+        "the store does not prove that record {seq} is in the log ({why}); run `approvals verify`"
     );
     ApprovalError::new(Code::AuditTampered, message)
 }

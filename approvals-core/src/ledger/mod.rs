@@ -31,6 +31,7 @@ pub use receipt::{Receipt, ReceiptError, VerifiedReceipt};
 pub use record::{
     AuditRecord, Entry, FormatError, LogEvent, MAX_RECORD, Previous, StoredRecord, Writer,
 };
+pub use tiles::{Tile, TileError, Tiler};
 pub use tree::{
     Frontier, Hash, Nodes, ProofError, consistency_proof, empty_root, inclusion_proof, leaf_hash,
     node_hash, verify_consistency, verify_inclusion,

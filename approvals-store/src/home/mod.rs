@@ -21,11 +21,12 @@ use std::sync::Arc;
 
 use approvals_core::gate::{Builder, Gate, Keys};
 use approvals_core::ledger::{KeyError, LedgerKey, Origin, Secrets, VerifierKey};
-use approvals_core::ports::{Directory, Store, StoreError};
+use approvals_core::ports::{Directory, Store};
 use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
 pub use starter::Starter;
 
+use crate::failure::store_error;
 use crate::sqlite::SqliteStore;
 
 /// A gate's builder with its four decisions made: only options are left.
@@ -271,13 +272,4 @@ fn read_vkey(path: &Path) -> Result<VerifierKey, ApprovalError> {
 
 fn damaged_key(error: &KeyError) -> ApprovalError {
     ApprovalError::new(Code::AuditUnavailable, error.to_string())
-}
-
-fn store_error(error: StoreError) -> ApprovalError {
-    let code = if error.is_fatal() {
-        Code::AuditTampered
-    } else {
-        Code::StoreUnavailable
-    };
-    ApprovalError::new(code, error.to_string())
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use approvals_core::ledger::{LedgerKey, Origin, Secrets};
 use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
-use super::{Paths, damaged_key, files, store_error};
+use super::{Paths, damaged_key, files};
+use crate::failure::store_error;
 use crate::sqlite::SqliteStore;
 
 /// What a new home starts with: the name of its log, a policy, and people.

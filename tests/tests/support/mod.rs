@@ -7,6 +7,7 @@ pub mod house;
 pub mod people;
 pub mod pin;
 pub mod trap;
+pub mod written;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

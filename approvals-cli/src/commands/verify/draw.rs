@@ -4,24 +4,58 @@ use approvals_core::Untrusted;
 use approvals_core::ledger::{KeyEnd, Report, Signer, Verdict};
 use approvals_core::text::minute;
 
-type Line = (&'static str, String);
+/// What it is about, and what is said of it.
+pub(super) type Line = (&'static str, String);
 
-pub(super) fn text(report: &Report, key_from_outside: bool, cannot: &str) -> String {
+pub(super) fn text(
+    report: &Report,
+    more: impl Iterator<Item = Line>,
+    key_from_outside: bool,
+    cannot: &str,
+    passed: bool,
+) -> String {
     let mut lines = checks(report);
     lines.extend(signers(report));
     lines.extend(reach(report));
     lines.extend(counts(report));
     lines.extend(details(report));
-    if !key_from_outside {
-        let advice = "from the state directory; pass your own copy with --vkey to prove more";
-        lines.push(("key", advice.to_owned()));
-    }
+    lines.extend(more);
+    lines.extend(key(key_from_outside));
     lines.push(("cannot show", cannot.to_owned()));
-    let result = match report.passed() {
+    lines.push(result(passed));
+    page(&lines)
+}
+
+/// A report about receipts, when no log was read.
+pub(super) fn receipts(
+    log: &str,
+    receipts: Vec<Line>,
+    key_from_outside: bool,
+    passed: bool,
+) -> String {
+    let mut lines = vec![("log", log.to_owned())];
+    lines.extend(receipts);
+    lines.extend(key(key_from_outside));
+    let unread = "that the log still has these records; name it with --db or --tiles";
+    lines.push(("cannot show", unread.to_owned()));
+    lines.push(result(passed));
+    page(&lines)
+}
+
+fn key(from_outside: bool) -> Option<Line> {
+    let advice = "from the state directory; pass your own copy with --vkey to prove more";
+    (!from_outside).then(|| ("key", advice.to_owned()))
+}
+
+fn result(passed: bool) -> Line {
+    let result = match passed {
         true => "PASS",
         false => "FAIL (AuditTampered)",
     };
-    lines.push(("result", result.to_owned()));
+    ("result", result.to_owned())
+}
+
+fn page(lines: &[Line]) -> String {
     lines
         .iter()
         .map(|(name, value)| format!("{name:<14} {}\n", Untrusted::new(value)))

@@ -24,10 +24,10 @@ pub(super) fn key(given: &str) -> Result<VerifierKey, Failure> {
     })
 }
 
-pub(super) fn key_in(path: &Path) -> Result<VerifierKey, Failure> {
+pub(in crate::commands) fn key_in(path: &Path) -> Result<VerifierKey, Failure> {
     let unusable = |why: &dyn Display| {
         let message = format!(
-            "`{}` does not hold the verifier key of the log ({why}); name your copy with `--vkey`",
+            "`{}` does not hold the verifier key of the log ({why}); restore it, or name your copy with `--vkey`",
             path.display()
         );
         Failure::new(Code::AuditUnavailable, message)

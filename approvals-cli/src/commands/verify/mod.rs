@@ -6,17 +6,20 @@
 //! the library judges, [`draw`] says it to people.
 
 mod draw;
-mod given;
+pub(super) mod given;
+mod receipts;
+mod source;
 
-use approvals_core::ledger::Verifier;
-use approvals_core::{Code, StoredLog, verify_source};
-use approvals_store::sqlite::SqliteReader;
-use serde_json::json;
+use approvals_core::Code;
+use approvals_core::ledger::{Verifier, VerifierKey};
+use serde_json::{Value, json};
 
 use crate::answer::Answer;
 use crate::args::{Cli, Verify};
 use crate::failure::Failure;
 use crate::state;
+use receipts::Receipts;
+use source::Source;
 
 /// What no reading of the log alone can show.
 const CANNOT: &str = "this cannot show a lie told at the time of writing by whoever holds the ledger key, nor the loss of records newer than every checkpoint kept outside";
@@ -27,16 +30,53 @@ pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
         Some(given) => given::key(given)?,
         None => given::key_in(&paths.vkey())?,
     };
-    let path = options.db.clone().unwrap_or_else(|| paths.database());
-    if !path.exists() {
-        let message = format!(
-            "there is no log at `{}`, so nothing can be verified; name it with `--db`, or restore it",
-            path.display()
-        );
-        return Err(Failure::new(Code::NotFound, message).of_check());
+    let from_outside = options.vkey.is_some();
+    let mut receipts = Receipts::read(&options.receipt);
+    let alone = options.db.is_none() && options.tiles.is_none() && options.checkpoint.is_empty();
+    if !receipts.is_empty() && alone {
+        receipts.prove(std::slice::from_ref(&key));
+        return Ok(of_receipts(&receipts, &key, from_outside));
     }
-    let mut reader = SqliteReader::open(&path)?;
-    let mut verifier = Verifier::new(key.clone());
+    let mut source = match &options.tiles {
+        Some(directory) => Source::tiles(directory)?,
+        None => Source::database(&options.db.clone().unwrap_or_else(|| paths.database()))?,
+    };
+    let verifier = brought(options, receipts.known_to(Verifier::new(key.clone())))?;
+    let vault = match &options.db {
+        None => given::vault(&paths, &key),
+        Some(_) => None,
+    };
+    let (report, damaged) = source.verify(verifier, vault)?;
+    // Which keys signed is known when the log has been read.
+    let signers = report.signers.iter().map(|signer| signer.vkey.parse());
+    let keys: Vec<VerifierKey> = signers
+        .filter_map(Result::ok)
+        .chain([key.clone()])
+        .collect();
+    receipts.prove(&keys);
+    receipts.compare(|seq| source.record(seq))?;
+    let passed = report.passed() && damaged.passed() && receipts.passed();
+    let mut json = json!({
+        "passed": passed, "vkey": key.to_string(), "key_from_outside": from_outside, "report": report,
+        "cannot_show": CANNOT,
+    });
+    if let Some(members) = json.as_object_mut() {
+        members.extend(damaged.json().map(|tiles| ("tiles".to_owned(), tiles)));
+        let proven = (!receipts.is_empty()).then(|| receipts.json());
+        members.extend(proven.map(|receipts| ("receipts".to_owned(), receipts)));
+        let first = report.findings.first().map(ToString::to_string);
+        let wrong = first
+            .or_else(|| damaged.wrong())
+            .or_else(|| receipts.wrong());
+        members.extend(wrong.map(error));
+    }
+    let more = damaged.lines().into_iter().chain(receipts.lines());
+    let text = draw::text(&report, more, from_outside, CANNOT, passed);
+    Ok(Answer::new(text, json).passed(passed))
+}
+
+/// The verifier, with everything that the auditor brings along.
+fn brought(options: &Verify, mut verifier: Verifier) -> Result<Verifier, Failure> {
     for path in &options.checkpoint {
         verifier = verifier.knowing(given::head(path)?);
     }
@@ -49,23 +89,24 @@ pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
     if let Some(at) = options.as_of {
         verifier = verifier.as_of(at);
     }
-    let mut log = StoredLog::new(&mut reader);
-    if let (None, Some(vault)) = (&options.db, given::vault(&paths, &key)) {
-        log = log.opened_with(vault);
-    }
-    let report = verify_source(&mut log, verifier)?;
-    let passed = report.passed();
-    let from_outside = options.vkey.is_some();
+    Ok(verifier)
+}
+
+/// The answer about receipts alone.
+fn of_receipts(receipts: &Receipts, key: &VerifierKey, from_outside: bool) -> Answer {
+    let passed = receipts.passed();
     let mut json = json!({
-        "passed": passed, "vkey": key.to_string(), "key_from_outside": from_outside, "report": report,
-        "cannot_show": CANNOT,
+        "passed": passed, "vkey": key.to_string(), "key_from_outside": from_outside,
+        "receipts": receipts.json(),
     });
-    if let (false, Some(members)) = (passed, json.as_object_mut()) {
-        let first = report.findings.first();
-        let message = first.map_or_else(String::new, ToString::to_string);
-        let error = json!({ "code": Code::AuditTampered, "message": message });
-        members.insert("error".to_owned(), error);
+    if let Some(members) = json.as_object_mut() {
+        members.extend(receipts.wrong().map(error));
     }
-    let text = draw::text(&report, from_outside, CANNOT);
-    Ok(Answer::new(text, json).passed(passed))
+    let text = draw::receipts(key.name().as_str(), receipts.lines(), from_outside, passed);
+    Answer::new(text, json).passed(passed)
+}
+
+fn error(message: String) -> (String, Value) {
+    let error = json!({ "code": Code::AuditTampered, "message": message });
+    ("error".to_owned(), error)
 }
