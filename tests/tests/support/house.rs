@@ -225,9 +225,12 @@ pub fn policy(version: u32, rules: &str) -> String {
     )
 }
 
+/// What the key of the house is made from.
+pub const SEED: [u8; 32] = [7; 32];
+
 /// The key that signs the log of a house, unless it has another signer.
 pub fn ledger_key() -> LedgerKey {
-    LedgerKey::from_seed(&[7; 32]).expect("a key")
+    LedgerKey::from_seed(&SEED).expect("a key")
 }
 
 /// The name of the log of a house.

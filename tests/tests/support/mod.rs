@@ -3,9 +3,12 @@
 
 pub mod canary;
 pub mod disk;
+pub mod forge;
+pub mod history;
 pub mod house;
 pub mod people;
 pub mod pin;
+pub mod signing;
 pub mod trap;
 pub mod written;
 

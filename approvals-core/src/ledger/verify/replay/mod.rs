@@ -285,7 +285,10 @@ fn must_follow(open: &Open, command: &Command, event: &Event, scene: &mut Scene<
     if step.events == [event.clone()] {
         return;
     }
-    if step.events == [Event::Expired] {
+    if matches!(event, Event::Escalated(_)) && open.state.is_live() {
+        let message = "more people may decide, and nobody had waited that long";
+        scene.find(Rule::Deadline, message);
+    } else if step.events == [Event::Expired] {
         let message = format!("`{}` after the request ran out of time", event.kind());
         scene.find(Rule::Deadline, message);
     } else if *event == Event::Expired && open.state.is_live() {
