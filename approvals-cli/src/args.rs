@@ -65,7 +65,13 @@ pub(crate) enum Command {
     #[command(
         after_help = "The key is found as for `approve`.\n\nExample:\n  approvals deny req_0a1b2c3d --reason \"the change window is closed\""
     )]
-    Deny(Deny),
+    Deny(Reasoned),
+
+    /// Signs that you have reviewed how an agent broke the glass, and closes what is open about it.
+    #[command(
+        after_help = "You must have had no part in it: neither behind the request nor among those who approved it.\nWhat waits is listed by `approvals list --break-glass`. The key is found as for `approve`.\n\nExample:\n  approvals review req_0a1b2c3d --reason \"the outage was real, and one cluster was patched\""
+    )]
+    Review(Reasoned),
 
     /// Withdraws a request that has not been used, as its operator.
     #[command(after_help = "Example:\n  approvals cancel req_0a1b2c3d")]
@@ -98,6 +104,10 @@ pub(crate) struct List {
     #[arg(long, conflicts_with = "status")]
     pub(crate) all: bool,
 
+    /// Only requests whose use broke the glass, and which nobody has reviewed yet.
+    #[arg(long, conflicts_with_all = ["all", "status"])]
+    pub(crate) break_glass: bool,
+
     /// Only requests that stand so: pending, approved, denied, expired, cancelled or failed.
     #[arg(long, value_name = "STATUS", value_parser = status)]
     pub(crate) status: Option<Status>,
@@ -126,12 +136,13 @@ pub(crate) struct Approve {
     pub(crate) keep: Keep,
 }
 
+/// A word on one request that has to say why.
 #[derive(Debug, Args)]
-pub(crate) struct Deny {
+pub(crate) struct Reasoned {
     #[command(flatten)]
     pub(crate) one: One,
 
-    /// Why, in your own words; whoever asked gets to read it.
+    /// Why, or what you found, in your own words; stored with your signature.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
 

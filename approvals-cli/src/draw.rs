@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use approvals_core::ledger::{AuditRecord, Entry};
-use approvals_core::lifecycle::Event;
+use approvals_core::lifecycle::{Event, Glass};
 use approvals_core::request::Progress;
 use approvals_core::text::minute;
-use approvals_core::{Card, PersonId, Timestamp, Untrusted};
+use approvals_core::{Card, PersonId, Timestamp, Untrusted, Vote};
 use serde_json::{Value, json};
 
 /// A card with its request and status on top.
@@ -63,6 +63,7 @@ pub(crate) fn card_json(card: &Card) -> Value {
         "owner": action.owner,
         // What the agent says of itself, which nobody has verified.
         "claims": { "rationale": raw(&card.rationale), "agent": action.claims },
+        "break_glass": card.break_glass.as_ref().map(|reason| glass_json(reason, &card.glass)),
         "digest": card.digest,
         "policy": card.policy,
         "created_at": card.created_at,
@@ -73,6 +74,16 @@ pub(crate) fn card_json(card: &Card) -> Value {
         "denial": raw(&card.denial),
         "warnings": warnings,
     })
+}
+
+/// Why the glass is to be broken, as the agent says, and whether it was.
+fn glass_json(reason: &Untrusted, glass: &Glass) -> Value {
+    let reviewed_by = match glass {
+        Glass::Reviewed(person) => Some(person),
+        _ => None,
+    };
+    let (used, open) = (*glass != Glass::Whole, *glass == Glass::Open);
+    json!({ "reason": reason.raw(), "used": used, "review_open": open, "reviewed_by": reviewed_by })
 }
 
 /// `1 of 2 of oncall`, group by group: what there is.
@@ -137,7 +148,8 @@ fn detail(entry: &Entry) -> String {
         Event::ReviewRefused(refused) => {
             let person = refused.person.as_ref().map(ToString::to_string);
             let who = person.unwrap_or_else(|| plain(&refused.identity));
-            format!("{} by {who}: {}", refused.vote.as_str(), refused.code)
+            let what = refused.vote.map_or("review", Vote::as_str);
+            format!("{what} by {who}: {}", refused.code)
         }
         Event::Approved(approved) | Event::AutoApproved(approved) => {
             let until = minute(approved.until);
@@ -145,6 +157,7 @@ fn detail(entry: &Entry) -> String {
         }
         Event::Denied(denied) if denied.by.is_none() => format!("by a rule: {}", denied.code),
         Event::Denied(denied) => format!("by {}", people(denied.by.as_slice())),
+        Event::PostReviewed(review) => format!("by {} ({})", review.person, review.assurance),
         Event::Escalated(escalated) => format!("level {}", escalated.level),
         Event::PermitRefused(refused) => refused.code.to_string(),
         Event::Finished(finished) => {

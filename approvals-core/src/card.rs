@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment, PolicyDigest};
 use crate::error::{ApprovalError, Code};
 use crate::id::{PersonId, RequestId};
-use crate::lifecycle::{Phase, RequestState};
+use crate::lifecycle::{Glass, Phase, RequestState};
 use crate::request::{Progress, Status};
 use crate::review::Vote;
 use crate::sealed::{ActionRecord, Disclosure, SealedParam};
@@ -40,6 +40,11 @@ pub struct Card {
     pub reason: Option<Untrusted>,
     /// The agent's own words: its claim, unverified.
     pub rationale: Option<Untrusted>,
+    /// Why the agent breaks the glass, in its own words: its claim, unverified. None when it does
+    /// not.
+    pub break_glass: Option<Untrusted>,
+    /// Whether the use broke the glass, and who has reviewed that.
+    pub glass: Glass,
     /// When it was asked.
     pub created_at: Timestamp,
     /// Until when people may decide.
@@ -102,6 +107,8 @@ impl Card {
             resource: words("resource", &action.resource)?,
             reason: words("reason", &action.reason)?,
             rationale: words("rationale", &action.rationale)?,
+            break_glass: words("break_glass", &action.break_glass)?,
+            glass: state.glass().clone(),
             created_at: state.created_at(),
             expires_at: state.expires_at(),
             approved_until: match state.phase() {
@@ -128,6 +135,7 @@ impl Card {
             ("resource", &self.resource),
             ("reason", &self.reason),
             ("rationale", &self.rationale),
+            ("break_glass", &self.break_glass),
         ];
         let words = words.map(|(name, text)| (name, text.as_ref().map(Untrusted::raw)));
         let texts = [
@@ -163,6 +171,7 @@ impl Card {
     fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = self.facts();
         lines.push(("for", self.people()));
+        lines.extend(self.broken_glass());
         lines.extend(
             self.claims()
                 .map(|claims| ("agent says", format!("{claims}  (unverified)"))),
@@ -215,6 +224,23 @@ impl Card {
             let text = text.as_ref().map(|text| Untrusted::new(text).to_string());
             lines.extend(text.map(|text| (name, text)));
         }
+        lines
+    }
+
+    /// What an approver must not miss when the glass is to be broken, or is.
+    fn broken_glass(&self) -> Vec<(&'static str, String)> {
+        let Some(reason) = &self.break_glass else {
+            return Vec::new();
+        };
+        let mut lines = vec![(
+            "BREAK GLASS",
+            format!("\"{reason}\"  (the agent says, unverified)"),
+        )];
+        lines.extend(match &self.glass {
+            Glass::Whole => None,
+            Glass::Open => Some(("USED", "the review of it is open".to_owned())),
+            Glass::Reviewed(person) => Some(("USED", format!("reviewed by {person}"))),
+        });
         lines
     }
 

@@ -99,7 +99,8 @@ impl Engines {
             evaluation = evaluation.tightened(engine.name(), opinion);
         }
         Judgement {
-            evaluation,
+            // What an engine asks of people is held to the same when the glass is broken.
+            evaluation: evaluation.hardened(proposal),
             by_policy,
             engines,
         }

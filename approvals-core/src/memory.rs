@@ -136,6 +136,13 @@ impl Reader for ForgetfulStore {
             .rows
             .values()
             .filter(|row| filter.status.is_none_or(|status| row.status == status))
+            .filter(|row| {
+                filter
+                    .agent
+                    .as_ref()
+                    .is_none_or(|agent| row.agent == *agent)
+            })
+            .filter(|row| row.unreviewed || !filter.unreviewed)
             .cloned()
             .collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.created_at));

@@ -61,6 +61,8 @@ pub struct RequestRow {
     pub running: Option<BootId>,
     /// Names the call for the requester.
     pub key: Option<IdempotencyKey>,
+    /// Whether its use broke the glass and nobody has reviewed that yet.
+    pub unreviewed: bool,
     /// Its last record.
     pub last_seq: u64,
 }
@@ -86,6 +88,7 @@ impl RequestRow {
             due: None,
             running: None,
             key: None,
+            unreviewed: false,
             last_seq,
         }
     }
@@ -181,6 +184,10 @@ impl fmt::Debug for Bell {
 pub struct Filter {
     /// Only those that stand so.
     pub status: Option<Status>,
+    /// Only those of this agent.
+    pub agent: Option<AgentId>,
+    /// Only those whose use broke the glass and waits for its review.
+    pub unreviewed: bool,
     /// How many at most, newest first.
     pub limit: usize,
 }
@@ -191,7 +198,7 @@ impl Filter {
     pub fn pending() -> Self {
         Self {
             status: Some(Status::Pending),
-            limit: 200,
+            ..Self::all()
         }
     }
 
@@ -200,7 +207,18 @@ impl Filter {
     pub fn all() -> Self {
         Self {
             status: None,
+            agent: None,
+            unreviewed: false,
             limit: 200,
+        }
+    }
+
+    /// Those whose use broke the glass and waits for its review, newest first, 200 at most.
+    #[must_use]
+    pub fn unreviewed() -> Self {
+        Self {
+            unreviewed: true,
+            ..Self::all()
         }
     }
 }

@@ -18,6 +18,9 @@ pub struct Proposal {
     pub reason: Option<String>,
     /// The agent's own words, unverified.
     pub rationale: Option<String>,
+    /// Why the agent breaks the glass, in its own words, unverified; none when it does not. A
+    /// policy sees that it does, and never its words.
+    pub break_glass: Option<String>,
 }
 
 impl Proposal {
@@ -29,6 +32,7 @@ impl Proposal {
             action,
             reason: None,
             rationale: None,
+            break_glass: None,
         }
     }
 }

@@ -51,6 +51,9 @@ pub struct ActionRecord {
     /// The agent's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rationale: Option<Commitment>,
+    /// The agent's words for why it breaks the glass; none when it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Commitment>,
     /// The agent that asks, by the name its operator gave it.
     pub agent: AgentId,
     /// What the agent says about itself.
@@ -184,7 +187,12 @@ impl ActionRecord {
     }
 
     fn commitments(&self) -> impl Iterator<Item = &Commitment> {
-        let words = [&self.resource, &self.reason, &self.rationale];
+        let words = [
+            &self.resource,
+            &self.reason,
+            &self.rationale,
+            &self.break_glass,
+        ];
         let params = self.params.iter().map(|param| &param.sd);
         params.chain(words.into_iter().flatten())
     }
@@ -306,6 +314,7 @@ impl SealedAction {
         let resource = words("resource", &proposal.action.resource)?;
         let reason = words("reason", &proposal.reason)?;
         let rationale = words("rationale", &proposal.rationale)?;
+        let break_glass = words("break_glass", &proposal.break_glass)?;
         let params = seal_params(&proposal.action, salts, key, &mut disclosures)?;
         let action = &proposal.action;
         let record = ActionRecord {
@@ -320,6 +329,7 @@ impl SealedAction {
             tenant: action.tenant.clone(),
             reason,
             rationale,
+            break_glass,
             agent: proposal.requester.agent().clone(),
             claims,
             sponsor: proposal.requester.sponsor().cloned(),

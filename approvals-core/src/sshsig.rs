@@ -9,8 +9,11 @@ use ssh_key::{LineEnding, PrivateKey, PublicKey, SshSig};
 use crate::clock::Timestamp;
 use crate::directory::ssh_identity;
 use crate::error::{ApprovalError, Code};
+use crate::id::RequestId;
 use crate::principal::{Assurance, IdentityKey};
-use crate::review::{DOMAIN, Evidence, Review, Statement, VerifiedApprover};
+use crate::review::{
+    DOMAIN, Evidence, POST_DOMAIN, PostReview, PostStatement, Review, Statement, VerifiedApprover,
+};
 use crate::sealed::Disclosure;
 
 /// What evidence of this kind is called in a record.
@@ -27,6 +30,18 @@ pub const NAMESPACE: &str = "approvals-decision@v1";
 /// `SignatureInvalid` when the key cannot be read, needs a passphrase, or is of another kind than
 /// Ed25519 or ECDSA P-256.
 pub fn sign(statement: &Statement, private_key: &str) -> Result<String, ApprovalError> {
+    sign_bytes(&statement.bytes()?, private_key)
+}
+
+/// Signs the statement of a review after the use, as [`sign`] does a decision.
+///
+/// # Errors
+/// As [`sign`].
+pub fn sign_post(statement: &PostStatement, private_key: &str) -> Result<String, ApprovalError> {
+    sign_bytes(&statement.bytes()?, private_key)
+}
+
+fn sign_bytes(statement: &[u8], private_key: &str) -> Result<String, ApprovalError> {
     let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
     let key = PrivateKey::from_openssh(private_key)
         .map_err(|_| refuse("this is not a private key in OpenSSH's format"))?;
@@ -36,7 +51,7 @@ pub fn sign(statement: &Statement, private_key: &str) -> Result<String, Approval
         ));
     }
     let signed = key
-        .sign(NAMESPACE, ssh_key::HashAlg::Sha512, &statement.bytes()?)
+        .sign(NAMESPACE, ssh_key::HashAlg::Sha512, statement)
         .map_err(|_| refuse("this key cannot sign; use an Ed25519 or ECDSA P-256 key"))?;
     signed
         .to_pem(LineEnding::LF)
@@ -54,8 +69,29 @@ pub fn verify(
     statement: &[u8],
     signature: &str,
 ) -> Result<(Statement, VerifiedApprover), ApprovalError> {
-    let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
     let parsed = Statement::parse(statement)?;
+    Ok((parsed, proven(DOMAIN, statement, signature)?))
+}
+
+/// Verifies a signed statement of a review after the use, as [`verify`] does a decision.
+///
+/// # Errors
+/// `SignatureInvalid` when anything about the signature or the statement is not right.
+pub fn verify_post(
+    statement: &[u8],
+    signature: &str,
+) -> Result<(PostStatement, VerifiedApprover), ApprovalError> {
+    let parsed = PostStatement::parse(statement)?;
+    Ok((parsed, proven(POST_DOMAIN, statement, signature)?))
+}
+
+/// The account whose key signed these bytes.
+fn proven(
+    domain: &[u8],
+    statement: &[u8],
+    signature: &str,
+) -> Result<VerifiedApprover, ApprovalError> {
+    let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
     let sshsig = SshSig::from_pem(signature).map_err(|_| refuse("this is not an SSH signature"))?;
     let key = PublicKey::from(sshsig.public_key().clone());
     key.verify(NAMESPACE, statement, &sshsig).map_err(|_| {
@@ -68,14 +104,15 @@ pub fn verify(
         ));
     }
     let identity = ssh_identity(&key).map_err(|error| refuse(&error.to_string()))?;
-    let body = statement.strip_prefix(DOMAIN).unwrap_or_default();
+    let body = statement.strip_prefix(domain).unwrap_or_default();
     let evidence = Evidence::new(METHOD)
         .with("statement", String::from_utf8_lossy(body))
         .with("signature", signature.trim())
         .with("key", key.to_openssh().unwrap_or_default());
-    Ok((
-        parsed,
-        VerifiedApprover::assertion(identity, Assurance::A3, evidence),
+    Ok(VerifiedApprover::assertion(
+        identity,
+        Assurance::A3,
+        evidence,
     ))
 }
 
@@ -84,12 +121,28 @@ pub fn verify(
 /// # Errors
 /// `SignatureInvalid` as [`verify`], or when the evidence is not all of what [`verify`] leaves.
 pub fn check(evidence: &Evidence) -> Result<(Statement, IdentityKey), ApprovalError> {
+    checked(DOMAIN, evidence, verify)
+}
+
+/// Verifies the evidence of a review after the use again, as [`check`] does that of a decision.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_post(evidence: &Evidence) -> Result<(PostStatement, IdentityKey), ApprovalError> {
+    checked(POST_DOMAIN, evidence, verify_post)
+}
+
+fn checked<T>(
+    domain: &[u8],
+    evidence: &Evidence,
+    verify: impl Fn(&[u8], &str) -> Result<(T, VerifiedApprover), ApprovalError>,
+) -> Result<(T, IdentityKey), ApprovalError> {
     let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
     let part = |name: &str| {
         let found = evidence.proof.get(name).map(String::as_str);
         found.ok_or_else(|| refuse(&format!("the evidence has no {name}")))
     };
-    let statement = [DOMAIN, part("statement")?.as_bytes()].concat();
+    let statement = [domain, part("statement")?.as_bytes()].concat();
     let (said, approver) = verify(&statement, part("signature")?)?;
     if approver.evidence() == evidence {
         Ok((said, approver.identity().clone()))
@@ -112,23 +165,45 @@ pub fn review(
     now: Timestamp,
 ) -> Result<Review, ApprovalError> {
     let (said, approver) = verify(statement, signature)?;
-    if now >= said.expires_at {
-        return Err(ApprovalError::new(
-            Code::Expired,
-            "the signed decision is too old; sign again",
-        )
-        .with_request(said.request));
-    }
-    if said.reason.as_ref() != reason.as_ref().map(|reason| &reason.commitment) {
-        return Err(ApprovalError::new(
-            Code::ActionMismatch,
-            "the reason is not the one that was signed",
-        )
-        .with_request(said.request));
-    }
+    let bound = said.reason.as_ref() == reason.as_ref().map(|reason| &reason.commitment);
+    still_good(said.request, said.expires_at, bound, now)?;
     let review = Review::new(approver, said.request, said.action, said.policy, said.vote);
     let review = review.with_reason(reason).claiming(said.person);
     Ok(review.valid_until(said.expires_at))
+}
+
+/// The review after the use that a signed statement is, if it is still worth anything.
+///
+/// # Errors
+/// As [`review`].
+pub fn post_review(
+    statement: &[u8],
+    signature: &str,
+    reason: Disclosure,
+    now: Timestamp,
+) -> Result<PostReview, ApprovalError> {
+    let (said, approver) = verify_post(statement, signature)?;
+    let bound = said.reason == reason.commitment;
+    still_good(said.request, said.expires_at, bound, now)?;
+    let review = PostReview::new(approver, said.request, said.action, reason);
+    Ok(review.claiming(said.person).valid_until(said.expires_at))
+}
+
+fn still_good(
+    request: RequestId,
+    expires_at: Timestamp,
+    bound: bool,
+    now: Timestamp,
+) -> Result<(), ApprovalError> {
+    let (code, message) = if now >= expires_at {
+        (Code::Expired, "the signed decision is too old; sign again")
+    } else if bound {
+        return Ok(());
+    } else {
+        let message = "the reason is not the one that was signed";
+        (Code::ActionMismatch, message)
+    };
+    Err(ApprovalError::new(code, message).with_request(request))
 }
 
 /// Whether the flags of a hardware key's signature say that a person was present.
@@ -145,7 +220,6 @@ mod tests {
 
     use super::*;
     use crate::digest::{ActionDigest, PolicyDigest};
-    use crate::id::RequestId;
     use crate::review::Vote;
 
     fn statement(vote: Vote) -> Statement {

@@ -18,7 +18,7 @@ use crate::state::State;
 use crate::{draw, request, state};
 
 /// How long a signed decision is worth anything.
-const GOOD_FOR: Duration = Duration::from_secs(300);
+pub(super) const GOOD_FOR: Duration = Duration::from_secs(300);
 
 /// What somebody wants to decide.
 #[derive(Debug)]
@@ -32,11 +32,7 @@ pub(crate) struct Wish<'a> {
 }
 
 pub(crate) async fn run(cli: &Cli, printer: &Printer, wish: Wish<'_>) -> Result<Answer, Failure> {
-    if wish.reason.is_some_and(|reason| reason.trim().is_empty()) {
-        return Err(Failure::usage(
-            "the reason is empty; say why in a few words with `--reason`",
-        ));
-    }
+    check_reason(wish.reason)?;
     let state = state::open(cli).await?;
     let id = request::find(&state.gate, wish.id).await?;
     // No card, no decision: what cannot be shown whole cannot be signed.
@@ -53,6 +49,15 @@ pub(crate) async fn run(cli: &Cli, printer: &Printer, wish: Wish<'_>) -> Result<
         None => None,
     };
     report(&state, id, wish.vote, &person, receipt).await
+}
+
+/// An empty reason is none, and an answer to nobody.
+pub(super) fn check_reason(reason: Option<&str>) -> Result<(), Failure> {
+    if reason.is_some_and(|reason| reason.trim().is_empty()) {
+        let message = "the reason is empty; say why in a few words with `--reason`";
+        return Err(Failure::usage(message));
+    }
+    Ok(())
 }
 
 /// Signs exactly what was shown, and hands it to the gate; gives the record of the vote.
@@ -74,7 +79,7 @@ async fn review(
     Ok(state.gate.review(review).await?.record)
 }
 
-fn nonce() -> Result<String, Failure> {
+pub(super) fn nonce() -> Result<String, Failure> {
     let bytes = id::random::<16>().map_err(ApprovalError::from)?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }

@@ -13,7 +13,9 @@ use crate::state;
 
 pub(crate) async fn run(cli: &Cli, list: &List) -> Result<Answer, Failure> {
     let state = state::open(cli).await?;
-    let mut filter = if list.all {
+    let mut filter = if list.break_glass {
+        Filter::unreviewed()
+    } else if list.all {
         Filter::all()
     } else {
         Filter::pending()
@@ -78,6 +80,7 @@ fn table(requests: &[(RequestRow, Vec<Progress>)], now: Timestamp) -> Vec<Vec<St
 
 fn nothing(list: &List) -> String {
     match list.status {
+        _ if list.break_glass => "no broken glass waits for its review\n".to_owned(),
         _ if list.all => "nothing has been asked yet\n".to_owned(),
         Some(status) => format!("no request is {status}\n"),
         None => "nothing waits for you\n".to_owned(),

@@ -7,6 +7,7 @@ mod init;
 mod list;
 mod policy;
 mod receipt;
+mod review;
 mod show;
 mod verify;
 
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
             };
             wait(decide::run(cli, printer, wish))
         }
+        Command::Review(post) => wait(review::run(cli, printer, post)),
         Command::Cancel(one) => wait(cancel::run(cli, one)),
         Command::Receipt(proof) => wait(receipt::run(cli, proof)),
         Command::Verify(options) => verify::run(cli, options),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use approvals_core::directory::ssh_identity;
-use approvals_core::review::Statement;
+use approvals_core::review::{PostStatement, Statement};
 use approvals_core::{Code, People, PersonId, sshsig};
 use ssh_key::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, PublicKey};
 
@@ -89,6 +89,14 @@ impl SigningKey {
     pub(crate) fn sign(&self, statement: &Statement) -> Result<String, Failure> {
         match &self.open {
             Some(key) => Ok(sshsig::sign(statement, key)?),
+            None => openssh::sign(&self.path, &statement.bytes()?),
+        }
+    }
+
+    /// Signs the statement of a review after the use, in the same way.
+    pub(crate) fn sign_post(&self, statement: &PostStatement) -> Result<String, Failure> {
+        match &self.open {
+            Some(key) => Ok(sshsig::sign_post(statement, key)?),
             None => openssh::sign(&self.path, &statement.bytes()?),
         }
     }

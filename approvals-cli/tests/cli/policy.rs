@@ -28,7 +28,7 @@ fn a_good_policy_is_listed_in_the_order_it_counts() {
     "#;
     let file = write(&lab, "p.toml", &format!("{POLICY}{more}"));
     let text = lab.run(&["policy", "check", &file]).ok();
-    let places: Vec<usize> = ["never", "two", "soon", "ro", "default"]
+    let places: Vec<usize> = ["freeze", "never", "two", "soon", "ro", "default"]
         .map(|rule| {
             text.find(&format!("  {rule}  "))
                 .unwrap_or_else(|| panic!("{rule}: {text}"))
@@ -44,8 +44,8 @@ fn a_good_policy_is_listed_in_the_order_it_counts() {
     let json = lab.run(&["policy", "check", &file, "--json"]).json();
     assert_eq!(
         (
-            &json["rules"][0]["id"],
-            &json["rules"][3]["effect"],
+            &json["rules"][1]["id"],
+            &json["rules"][4]["effect"],
             &json["version"]
         ),
         (&"never".into(), &"auto".into(), &1.into())

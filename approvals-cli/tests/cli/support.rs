@@ -20,6 +20,15 @@ id = "two"
 scope = "k8s.scale"
 require = [{ group = "sre", n = 2, min_assurance = "A3" }]
 
+[calendar.always]
+weekly = [{ days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], from = "00:00", to = "24:00", utc_offset = "+00:00" }]
+
+[[rule]]
+id = "freeze"
+scope = "iam.*"
+when = { calendar = "always", break_glass = false }
+effect = "deny"
+
 [[rule]]
 id = "soon"
 scope = "soon.*"

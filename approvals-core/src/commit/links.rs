@@ -40,16 +40,18 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), ApprovalError> {
         for event in events {
-            let Event::Reviewed(vote) = event else {
-                continue;
+            let (person, identity) = match event {
+                Event::Reviewed(vote) => (&vote.person, &vote.identity),
+                Event::PostReviewed(review) => (&review.person, &review.identity),
+                _ => continue,
             };
             self.read_links(stage.base)?;
-            let staged = stage.links.get(&vote.identity);
-            let known = staged.or_else(|| self.links.by_identity.get(&vote.identity));
-            if known == Some(&vote.person) {
+            let staged = stage.links.get(identity);
+            let known = staged.or_else(|| self.links.by_identity.get(identity));
+            if known == Some(person) {
                 continue;
             }
-            let (person, identity) = (vote.person.clone(), vote.identity.clone());
+            let (person, identity) = (person.clone(), identity.clone());
             let linked = LogEvent::IdentityLinked {
                 person: person.clone(),
                 identity: identity.clone(),

@@ -13,7 +13,7 @@ use crate::ledger::{
     AuditRecord, Entry, Frontier, LogEvent, Origin, Previous, StoredRecord, Writer, leaf_hash,
     tiles::grow,
 };
-use crate::lifecycle::{Event, Phase, RequestState};
+use crate::lifecycle::{Event, Glass, Phase, RequestState};
 use crate::ports::{Batch, Head, RequestRow};
 use crate::request::IdempotencyKey;
 
@@ -196,6 +196,7 @@ impl Stage {
                 _ => None,
             },
             key: state.key(),
+            unreviewed: *state.glass() == Glass::Open,
             last_seq: known.last.seq,
         };
         self.batch.requests.retain(|have| have.id != request);
@@ -225,6 +226,8 @@ fn changes_the_card(event: &Event) -> bool {
             | Event::Reviewed(_)
             | Event::Approved(_)
             | Event::Escalated(_)
+            | Event::BreakGlassUsed
+            | Event::PostReviewed(_)
             | Event::Denied(_)
             | Event::Expired
             | Event::Cancelled

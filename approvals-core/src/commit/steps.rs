@@ -9,9 +9,10 @@ use super::{Answer, Reply, Work, store_error};
 use crate::clock::{TOLERANCE, Timestamp};
 use crate::envelope::Envelope;
 use crate::error::{ApprovalError, Code};
-use crate::id::RequestId;
+use crate::id::{AgentId, RequestId};
 use crate::ledger::{LogEvent, Previous, policy_records};
 use crate::lifecycle::{Ask, Command, Event, Finished, decide};
+use crate::ports::Filter;
 use crate::request::Outcome;
 
 impl Engine {
@@ -85,6 +86,8 @@ impl Engine {
             let message = "the policy on record is not the one this process holds; load it again and ask again";
             return Err(ApprovalError::new(Code::PolicyChanged, message).with_request(request));
         }
+        let with_facts = self.with_facts(stage, command, known.as_ref())?;
+        let command = with_facts.as_ref().unwrap_or(command);
         let step = decide(known.as_ref().map(|known| &*known.state), command, now);
         let known = if step.events.is_empty() {
             known
@@ -142,6 +145,9 @@ impl Engine {
                 refusal: None,
             });
         }
+        if ask.created.action.break_glass.is_some() {
+            ask.unreviewed = self.unreviewed(stage, &ask.created.action.agent)?;
+        }
         ask.weigh(|ceiling| {
             let staged = stage.batch.counted.iter();
             let staged = staged.filter(|(counter, _)| *counter == ceiling.counter);
@@ -157,6 +163,46 @@ impl Engine {
         // Counted only when it is on record that it was let through.
         stage.batch.counted.extend(counted);
         Ok(answer)
+    }
+
+    /// The command with what only the store can say, when it is about a broken glass.
+    fn with_facts(
+        &mut self,
+        stage: &Stage,
+        command: &Command,
+        known: Option<&Known>,
+    ) -> Result<Option<Command>, ApprovalError> {
+        let (Command::Consume(wish), Some(known)) = (command, known) else {
+            return Ok(None);
+        };
+        let action = known.state.action();
+        if action.break_glass.is_none() {
+            return Ok(None);
+        }
+        let mut wish = wish.clone();
+        wish.unreviewed = self.unreviewed(stage, &action.agent)?;
+        Ok(Some(Command::Consume(wish)))
+    }
+
+    /// The broken glass of an agent that waits for its review, if there is one.
+    fn unreviewed(
+        &mut self,
+        stage: &Stage,
+        agent: &AgentId,
+    ) -> Result<Option<RequestId>, ApprovalError> {
+        let staged = stage.batch.requests.iter();
+        let mut of_agent = staged.filter(|row| row.agent == *agent);
+        if let Some(row) = of_agent.find(|row| row.unreviewed) {
+            return Ok(Some(row.id));
+        }
+        let filter = Filter {
+            agent: Some(agent.clone()),
+            ..Filter::unreviewed()
+        };
+        let stored = self.store.requests(&filter).map_err(store_error)?;
+        // What was reviewed in this very batch is open in the store still.
+        let staged = |id: RequestId| stage.batch.requests.iter().any(|row| row.id == id);
+        Ok(stored.iter().map(|row| row.id).find(|id| !staged(*id)))
     }
 
     /// The request that this very call has made already, if it has.

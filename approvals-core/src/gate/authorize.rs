@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::consume::Port;
 use super::hold::Hold;
+use super::propose::propose;
 use super::{Call, Inner};
-use crate::action::Action;
 use crate::canonical::{self, Value};
 use crate::clock::Timestamp;
 use crate::commit::{Answer, Work};
-use crate::digest::ActionDigest;
+use crate::digest::{ActionDigest, Commitment};
 use crate::error::{ApprovalError, Code};
 use crate::id::{PersonId, RequestId};
 use crate::lifecycle::{Ask, Command, Created, RequestState};
@@ -19,12 +19,6 @@ use crate::principal::{Agent, Standing};
 use crate::proposal::Proposal;
 use crate::request::IdempotencyKey;
 use crate::sealed::{ActionRecord, AgentClaims, Disclosure, Salts, SealedAction};
-
-/// How many characters an agent may use for its words.
-const MAX_WORDS: usize = 4_000;
-
-/// How many characters the author's words may have with the arguments in them.
-const MAX_AROUND: usize = 200_000;
 
 pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, ApprovalError> {
     let claims = AgentClaims::of(&call.agent)?;
@@ -58,64 +52,6 @@ pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, 
         },
     );
     result
-}
-
-async fn propose(inner: &Inner, call: Call) -> Result<Proposal, ApprovalError> {
-    let requester = call.agent.requester()?;
-    for person in requester.people() {
-        let standing = inner.standing(&person).await?;
-        if standing.is_none() {
-            // Somebody the directory does not know could approve under another name.
-            return Err(ApprovalError::new(
-                Code::IdentityUnresolved,
-                format!(
-                    "`{person}` stands behind this agent and is not in the directory; add the person to people.toml"
-                ),
-            ));
-        }
-    }
-    let mut action = call.action;
-    check_words(&call.agent, &call.reason, &action)?;
-    inner.place(&mut action, &call.agent.tenant);
-    if inner.options.full_binding && !action.not_covered.is_empty() {
-        let names = action.not_covered.join("`, `");
-        return Err(ApprovalError::new(
-            Code::NotBound,
-            format!(
-                "`{names}` would not be covered by the approval; bind it with `args(..)` or turn full binding off"
-            ),
-        ));
-    }
-    let mut proposal = Proposal::new(requester, action);
-    proposal.reason = call.reason;
-    proposal.rationale = call.agent.rationale;
-    Ok(proposal)
-}
-
-/// Words have limits: what nobody would read to its end must not be approved.
-fn check_words(
-    agent: &Agent,
-    reason: &Option<String>,
-    action: &Action,
-) -> Result<(), ApprovalError> {
-    let words = [
-        ("rationale", &agent.rationale, MAX_WORDS),
-        ("tenant", &agent.tenant, MAX_WORDS),
-        ("environment", &action.environment, MAX_WORDS),
-        // The author's words stand around arguments, which have a limit of their own.
-        ("reason", reason, MAX_AROUND),
-        ("resource", &action.resource, MAX_AROUND),
-    ];
-    for (name, text, most) in words {
-        if text
-            .as_ref()
-            .is_some_and(|text| text.chars().count() > most)
-        {
-            let message = format!("the {name} is longer than {most} characters; shorten it");
-            return Err(ApprovalError::new(Code::NonCanonical, message));
-        }
-    }
-    Ok(())
 }
 
 pub(super) struct Asking {
@@ -248,18 +184,19 @@ impl Asking {
                 // A fixed seal of the content: nothing in it is random or depends on the time.
                 let nothing = Salts::fixed();
                 let zero = RequestId::from_bytes([0; 16]);
+                let mut proposal = (*self.proposal).clone();
+                // What the agent says may change from try to try; what it asks may not.
+                proposal.rationale = None;
+                proposal.break_glass = proposal.break_glass.map(|_| String::new());
                 let sealed = SealedAction::seal(
-                    &self.proposal,
+                    &proposal,
                     self.claims.clone(),
                     zero,
                     Timestamp::from_micros(0),
                     &nothing,
                     &self.inner.key,
                 )?;
-                let mut record = sealed.record().clone();
-                // What the agent says may change from try to try; what it asks may not.
-                record.rationale = None;
-                let value = canonical::to_value(&record)
+                let value = canonical::to_value(sealed.record())
                     .map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
                 Value::List(vec![text("run"), text(who), value])
             }
@@ -277,8 +214,8 @@ impl Asking {
             .action()
             .salts(&disclosures)
             .ok_or_else(|| different(id))?;
-        let mut proposal = (*self.proposal).clone();
-        proposal.rationale = recorded_rationale(state.action(), &disclosures);
+        let proposal = (*self.proposal).clone();
+        let proposal = in_recorded_words(proposal, state.action(), &disclosures);
         let sealed = SealedAction::seal(
             &proposal,
             self.claims.clone(),
@@ -306,12 +243,14 @@ impl Asking {
             sealed.record().clone(),
             Arc::clone(&self.proposal),
         );
-        let rationale = recorded_rationale(sealed.record(), sealed.disclosures());
+        let proposal = (*self.proposal).clone();
+        let words = in_recorded_words(proposal, sealed.record(), sealed.disclosures());
         let reseal = move |live: crate::action::Bound| -> Result<ActionDigest, ApprovalError> {
             let (mut action, reason) = live.into_action()?;
             inner.place(&mut action, &approved.action.tenant);
             let mut live = Proposal::new(approved.requester.clone(), action);
-            (live.reason, live.rationale) = (reason, rationale);
+            (live.reason, live.rationale) = (reason, words.rationale);
+            live.break_glass = words.break_glass;
             SealedAction::seal(
                 &live,
                 record.claims,
@@ -335,14 +274,6 @@ struct Asked {
 }
 
 impl Inner {
-    /// Says where and for whom an action is, when it is asked and again when it runs.
-    fn place(&self, action: &mut Action, tenant: &Option<String>) {
-        if action.environment.is_none() {
-            action.environment.clone_from(&self.options.environment);
-        }
-        action.tenant.clone_from(tenant);
-    }
-
     /// What the directory says of a person; a directory that fails or hangs is a no.
     pub(super) async fn standing(
         &self,
@@ -378,12 +309,26 @@ impl Inner {
 }
 
 /// The agent's words as they are on record: those of a later try may differ.
-fn recorded_rationale(record: &ActionRecord, disclosures: &[Disclosure]) -> Option<String> {
-    let commitment = record.rationale.as_ref()?;
+fn recorded(commitment: &Option<Commitment>, disclosures: &[Disclosure]) -> Option<String> {
+    let commitment = commitment.as_ref()?;
     let found = disclosures
         .iter()
         .find(|disclosure| disclosure.commitment == *commitment)?;
     found.open()?.2.as_text().map(str::to_owned)
+}
+
+/// The proposal with the agent's words as they are on record. Whether the glass is broken is no
+/// matter of words: it stays as it is.
+fn in_recorded_words(
+    mut proposal: Proposal,
+    record: &ActionRecord,
+    disclosures: &[Disclosure],
+) -> Proposal {
+    proposal.rationale = recorded(&record.rationale, disclosures);
+    if proposal.break_glass.is_some() && record.break_glass.is_some() {
+        proposal.break_glass = recorded(&record.break_glass, disclosures);
+    }
+    proposal
 }
 
 pub(super) fn gone(request: RequestId) -> ApprovalError {

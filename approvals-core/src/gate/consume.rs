@@ -42,7 +42,10 @@ impl PermitPort for Port {
             // When nobody waits for the answer any more, the permit reports that nothing started.
             let ticket = inner.journal.command(command);
             match inner.patient(ticket).await?.refusal {
-                None => Ok(()),
+                None => {
+                    inner.alarm(&approved);
+                    Ok(())
+                }
                 Some(refusal) => {
                     tracing::info!(approval.request = %request, code = %refusal.code, "permit refused");
                     Err(refusal.into_error(request))
@@ -112,4 +115,21 @@ async fn facts(
     let judgement = inner.engines.judge(&policy, &wish.proposal, now).await;
     wish.judged = Some(judgement.evaluation);
     Ok(wish)
+}
+
+impl Inner {
+    /// Says loudly that the glass is broken, when it is. The channels are told by the outbox.
+    fn alarm(&self, used: &RequestState) {
+        let action = used.action();
+        if action.break_glass.is_none() {
+            return;
+        }
+        tracing::error!(
+            approval.request = %used.id(),
+            approval.scope = %action.scope,
+            gen_ai.agent.id = %action.agent,
+            "an agent has broken the glass; the use stays open until somebody who had no part in it reviews it"
+        );
+        self.post.ring();
+    }
 }

@@ -8,6 +8,7 @@ mod consume;
 mod desk;
 mod hold;
 mod notices;
+mod propose;
 mod receipts;
 mod review;
 mod signing;

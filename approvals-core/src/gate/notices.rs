@@ -27,6 +27,13 @@ pub(super) struct Post {
     bell: tokio::sync::Notify,
 }
 
+impl Post {
+    /// There is something to deliver.
+    pub(super) fn ring(&self) {
+        self.bell.notify_one();
+    }
+}
+
 /// How often somebody looks for what other processes changed, and for what failed before.
 const ROUND: Duration = Duration::from_secs(1);
 
@@ -55,7 +62,7 @@ impl Inner {
         if let Some(request) = again {
             self.draw_again(request).await;
         }
-        self.post.bell.notify_one();
+        self.post.ring();
         let _turn = self.post.turn.lock().await;
         loop {
             if let Err(error) = self.deliver().await {

@@ -1,11 +1,13 @@
 //! Counting a review: the one choke point of every channel.
 
-use super::Gate;
+use super::{Gate, Inner};
 use crate::commit::Work;
 use crate::error::{ApprovalError, Code};
-use crate::lifecycle::{Command, ReviewFacts};
+use crate::id::{PersonId, RequestId};
+use crate::lifecycle::{Command, PostReviewFacts, ReviewFacts};
+use crate::principal::Standing;
 use crate::request::{Progress, Status};
-use crate::review::{MAX_REASON, REASON, Review};
+use crate::review::{MAX_REASON, PostReview, REASON, Review, VerifiedApprover};
 use crate::sealed::Disclosure;
 
 /// Where a request stands after a review was counted.
@@ -35,14 +37,8 @@ impl Gate {
     pub async fn review(&self, review: Review) -> Result<Tally, ApprovalError> {
         let inner = &self.0;
         let request = review.request();
-        check_reason(&review)?;
-        let found = inner.people.resolve(review.approver.identity());
-        let named = |error: ApprovalError| error.with_request(request);
-        let person = inner.directory(found).await.map_err(named)?;
-        let standing = match &person {
-            Some(person) => inner.standing(person).await.map_err(named)?,
-            None => None,
-        };
+        check_reason(review.reason.as_ref(), request)?;
+        let (person, standing) = inner.who_is(&review.approver, request).await?;
         let disclosures = review.reason.iter().cloned().collect();
         let vote = review.vote;
         let command = Command::Review(Box::new(ReviewFacts::new(review, person.clone(), standing)));
@@ -66,11 +62,66 @@ impl Gate {
             record: answer.vote.unwrap_or(answer.seq),
         })
     }
+
+    /// Takes in one verified person's review of how the glass was broken, and so closes what stays
+    /// open until then.
+    ///
+    /// The person must have had no part in it: neither behind the request nor among those who
+    /// approved it, and must sign with their own key. Refused reviews are recorded.
+    ///
+    /// # Errors
+    /// `NotFound` when no glass was broken; `DuplicateVote` when somebody has reviewed it;
+    /// `ActionMismatch`, `IdentityUnresolved`, `NotEligible`, `SelfApproval`, `AssuranceTooLow`,
+    /// `SignatureInvalid`, `Expired`; `NonCanonical` when the reason is empty or too long;
+    /// `StoreUnavailable` or `AuditUnavailable` when it could not be recorded, and so does not
+    /// count.
+    pub async fn post_review(&self, review: PostReview) -> Result<(), ApprovalError> {
+        let inner = &self.0;
+        let request = review.request();
+        check_reason(Some(&review.reason), request)?;
+        let (person, standing) = inner.who_is(&review.approver, request).await?;
+        let disclosures = vec![review.reason.clone()];
+        let facts = PostReviewFacts::new(review, person.clone(), standing);
+        let ticket = inner.journal.submit(Work::Command {
+            command: Command::PostReview(Box::new(facts)),
+            disclosures,
+            attach_closed: false,
+        });
+        match inner.patient(ticket).await?.refusal {
+            Some(refusal) => {
+                tracing::info!(approval.request = %request, code = %refusal.code, "review of a broken glass refused");
+                Err(refusal.into_error(request))
+            }
+            None => {
+                let person = person.as_ref().map(tracing::field::display);
+                tracing::info!(approval.request = %request, person, "broken glass reviewed");
+                Ok(())
+            }
+        }
+    }
 }
 
-/// A reason has the same limit wherever it was committed to.
-fn check_reason(review: &Review) -> Result<(), ApprovalError> {
-    let Some(disclosure) = &review.reason else {
+impl Inner {
+    /// The person behind an account, and what the directory says of them.
+    async fn who_is(
+        &self,
+        approver: &VerifiedApprover,
+        request: RequestId,
+    ) -> Result<(Option<PersonId>, Option<Standing>), ApprovalError> {
+        let named = |error: ApprovalError| error.with_request(request);
+        let found = self.people.resolve(approver.identity());
+        let person = self.directory(found).await.map_err(named)?;
+        let standing = match &person {
+            Some(person) => self.standing(person).await.map_err(named)?,
+            None => None,
+        };
+        Ok((person, standing))
+    }
+}
+
+/// A reason has the same limits wherever it was committed to.
+fn check_reason(reason: Option<&Disclosure>, request: RequestId) -> Result<(), ApprovalError> {
+    let Some(disclosure) = reason else {
         return Ok(());
     };
     let opened = disclosure.open();
@@ -79,11 +130,13 @@ fn check_reason(review: &Review) -> Result<(), ApprovalError> {
         value.as_text().filter(|_| own)
     });
     match text {
-        Some(text) if text.chars().count() <= MAX_REASON => Ok(()),
+        Some(text) if !text.trim().is_empty() && text.chars().count() <= MAX_REASON => Ok(()),
         _ => Err(ApprovalError::new(
             Code::NonCanonical,
-            format!("the reason is not a text of at most {MAX_REASON} characters"),
+            format!(
+                "the reason is not a text of 1 to {MAX_REASON} characters; say why in a few words"
+            ),
         )
-        .with_request(review.request)),
+        .with_request(request)),
     }
 }

@@ -10,7 +10,7 @@ use crate::id::{EngineName, PersonId, RequestId};
 use crate::policy::{Ceiling, Evaluation, Policy};
 use crate::principal::Standing;
 use crate::proposal::Proposal;
-use crate::review::Review;
+use crate::review::{PostReview, Review};
 
 /// One thing to do to one request.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub enum Command {
     Ask(Box<Ask>),
     /// Count a vote.
     Review(Box<ReviewFacts>),
+    /// Take in a review of how the glass was broken.
+    PostReview(Box<PostReviewFacts>),
     /// Do what time has brought about: end what is out of time, let more people decide what has
     /// waited; nothing when there is nothing.
     Due(RequestId),
@@ -61,6 +63,7 @@ impl Command {
         match self {
             Self::Ask(ask) => ask.created.action.request_id,
             Self::Review(facts) => facts.review.request,
+            Self::PostReview(facts) => facts.review.request,
             Self::Consume(consumption) => consumption.request,
             Self::Due(request)
             | Self::Cancel(request)
@@ -81,6 +84,9 @@ pub struct Ask {
     pub evaluation: Evaluation,
     /// The first ceiling that has no room; set by counting, in the same transaction.
     pub over: Option<Ceiling>,
+    /// The broken glass of the same agent that waits for its review; looked up in the same
+    /// transaction, when this request breaks it again.
+    pub unreviewed: Option<RequestId>,
 }
 
 impl Ask {
@@ -91,6 +97,7 @@ impl Ask {
             created,
             evaluation,
             over: None,
+            unreviewed: None,
         }
     }
 
@@ -151,6 +158,30 @@ impl ReviewFacts {
     }
 }
 
+/// A review after the use, and what the directory said about whose it is.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct PostReviewFacts {
+    /// The review.
+    pub review: PostReview,
+    /// The person behind the account; none when the account is linked to nobody.
+    pub person: Option<PersonId>,
+    /// The person's standing; none when the directory does not know the person.
+    pub standing: Option<Standing>,
+}
+
+impl PostReviewFacts {
+    /// A review by an account linked to this person, of this standing.
+    #[must_use]
+    pub fn new(review: PostReview, person: Option<PersonId>, standing: Option<Standing>) -> Self {
+        Self {
+            review,
+            person,
+            standing,
+        }
+    }
+}
+
 /// The wish to use an approval, and the facts as they are now.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -171,6 +202,8 @@ pub struct Consumption {
     pub standings: BTreeMap<PersonId, Standing>,
     /// What the policy and these engines said a moment ago; none when only the policy is asked.
     pub judged: Option<Evaluation>,
+    /// The broken glass of the same agent that waits for its review, as for [`Ask`].
+    pub unreviewed: Option<RequestId>,
 }
 
 impl Consumption {
@@ -192,6 +225,7 @@ impl Consumption {
             by,
             standings: BTreeMap::new(),
             judged: None,
+            unreviewed: None,
         }
     }
 }

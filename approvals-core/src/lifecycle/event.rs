@@ -38,6 +38,10 @@ pub enum Event {
     Consumed(Consumed),
     /// `permit.refused`
     PermitRefused(PermitRefused),
+    /// `breakglass.used`: behind the record of the use, in the same step
+    BreakGlassUsed,
+    /// `breakglass.reviewed`
+    PostReviewed(Box<PostReviewed>),
     /// `outcome.succeeded`, `outcome.failed`, `outcome.unknown`
     Finished(Finished),
     /// `notice.sent`, `notice.failed`
@@ -60,6 +64,8 @@ impl Event {
             Self::Cancelled => "request.cancelled",
             Self::Consumed(_) => "permit.consumed",
             Self::PermitRefused(_) => "permit.refused",
+            Self::BreakGlassUsed => "breakglass.used",
+            Self::PostReviewed(_) => "breakglass.reviewed",
             Self::Finished(finished) => match finished.outcome {
                 Outcome::Succeeded => "outcome.succeeded",
                 Outcome::Failed => "outcome.failed",
@@ -133,8 +139,28 @@ pub struct ReviewRefused {
     pub identity: String,
     /// The person behind it, when known.
     pub person: Option<PersonId>,
-    /// What was voted.
-    pub vote: Vote,
+    /// What was voted; none when it was a review after the use.
+    pub vote: Option<Vote>,
+}
+
+/// A verified person has looked at how the glass was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PostReviewed {
+    /// Who.
+    pub person: PersonId,
+    /// The account that was proven.
+    pub identity: String,
+    /// What the person was shown.
+    pub digest: ActionDigest,
+    /// How well the identity was proven.
+    pub assurance: Assurance,
+    /// The groups the person was in at that time.
+    pub groups: BTreeSet<GroupName>,
+    /// The proof.
+    pub evidence: Evidence,
+    /// Binds what the person found.
+    pub reason: Commitment,
 }
 
 /// A person or a rule said no.

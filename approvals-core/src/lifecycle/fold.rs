@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::event::{Denied, Event};
-use super::state::{Phase, RequestState};
+use super::state::{Glass, Phase, RequestState};
 use crate::clock::Timestamp;
 use crate::request::Outcome;
 
@@ -27,6 +27,7 @@ impl RequestState {
                 created_at: at,
                 reviews: Vec::new(),
                 level: 0,
+                glass: Glass::Whole,
                 phase: Phase::Pending,
             }),
             _ => Err(ImpossibleEvent {
@@ -51,6 +52,11 @@ impl RequestState {
         Ok(())
     }
 
+    /// Whether its use breaks a glass that is whole so far.
+    fn breaks(&self) -> bool {
+        self.action().break_glass.is_some() && self.glass == Glass::Whole
+    }
+
     /// Takes in what can happen without an end of the present phase; whether it was that.
     fn note(&mut self, event: &Event) -> bool {
         use Phase::{Approved, Pending};
@@ -68,6 +74,10 @@ impl RequestState {
                 if escalated.level > self.level && self.waited_at(escalated.level).is_some() =>
             {
                 self.level = escalated.level;
+            }
+            (Phase::Running(_), Event::BreakGlassUsed) if self.breaks() => self.glass = Glass::Open,
+            (_, Event::PostReviewed(review)) if self.glass == Glass::Open => {
+                self.glass = Glass::Reviewed(review.person.clone());
             }
             _ => return false,
         }
@@ -104,6 +114,8 @@ impl RequestState {
             {
                 Running(consumed.by)
             }
+            // That the glass is broken is said before anything else is.
+            (Running(_), _) if self.breaks() => return None,
             (Running(_), Event::PermitRefused(_)) => Phase::Burned,
             (Running(_), Event::Finished(finished)) => Phase::Finished(finished.outcome),
             // A person settles what was unknown, or the body ended after it was given up.

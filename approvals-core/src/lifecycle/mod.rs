@@ -13,14 +13,14 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Ask, Command, Consumption, Refusal, ReviewFacts, Step};
+pub use command::{Ask, Command, Consumption, PostReviewFacts, Refusal, ReviewFacts, Step};
 pub use decide::decide;
-pub(crate) use decide::{count, given_enough, usable};
+pub(crate) use decide::{count, given_enough, post_counts, usable};
 pub use event::{
     Approved, Attempt, Consumed, Created, Denied, Escalated, Event, Finished, NoticeResult,
-    PermitRefused, ReviewRefused, Reviewed,
+    PermitRefused, PostReviewed, ReviewRefused, Reviewed,
 };
 pub use fold::ImpossibleEvent;
-pub use state::{Phase, RequestState};
+pub use state::{Glass, Phase, RequestState};
 pub use tally::distinct_enough;
 use tally::progress;

@@ -21,7 +21,20 @@ pub struct RequestState {
     pub(super) created_at: Timestamp,
     pub(super) reviews: Vec<Reviewed>,
     pub(super) level: u32,
+    pub(super) glass: Glass,
     pub(super) phase: Phase,
+}
+
+/// What became of the glass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Glass {
+    /// Nothing has run that broke it.
+    Whole,
+    /// It was broken, and nobody has reviewed that yet.
+    Open,
+    /// It was broken, and this person has reviewed it.
+    Reviewed(PersonId),
 }
 
 /// How far a request has come.
@@ -117,6 +130,12 @@ impl RequestState {
     #[must_use]
     pub fn reviews(&self) -> &[Reviewed] {
         &self.reviews
+    }
+
+    /// Whether its use broke the glass, and who has reviewed that.
+    #[must_use]
+    pub fn glass(&self) -> &Glass {
+        &self.glass
     }
 
     /// How far it has come.

@@ -15,7 +15,7 @@ use crate::policy::{Evaluation, Forbidden, Policy, Quorum, Requirement};
 use crate::principal::{Agent, Assurance, IdentityKey, Standing};
 use crate::proposal::Proposal;
 use crate::request::{Outcome, PolicyRef, Status};
-use crate::review::{Evidence, Review, VerifiedApprover, Vote};
+use crate::review::{Evidence, PostReview, Review, VerifiedApprover, Vote};
 use crate::sealed::{AgentClaims, Salts, SealedAction};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -66,9 +66,20 @@ fn proposal() -> Proposal {
 }
 
 fn ask(evaluation: Evaluation) -> Command {
+    ask_for(&proposal(), evaluation)
+}
+
+/// The same, breaking the glass.
+fn glass() -> Proposal {
+    let mut proposal = proposal();
+    proposal.break_glass = Some("prod is down".to_owned());
+    proposal
+}
+
+fn ask_for(proposal: &Proposal, evaluation: Evaluation) -> Command {
     let key = RedactionKey::from_bytes(&[0; 32]);
     let sealed = SealedAction::seal(
-        &proposal(),
+        proposal,
         AgentClaims::of(&agent()).unwrap(),
         RequestId::from_bytes([1; 16]),
         at(60),
@@ -632,6 +643,166 @@ fn an_escalation_under_other_rules_waits_as_long_as_they_say() {
         let got = case.run(&Command::Consume(Box::new(wish)), at(40));
         assert_eq!(got, want, "{after}");
     }
+}
+
+/// A broken glass that bob of ops approved, and that was used.
+fn broken() -> Case {
+    let mut case = Case(None, Vec::new());
+    let signed = quorums(&[("ops", 1, Assurance::A3)]);
+    assert_eq!(
+        case.run(&ask_for(&glass(), Evaluation::Require(signed)), at(0)),
+        None
+    );
+    let vote = review(
+        case.state(),
+        Some("u_bob"),
+        &["ops"],
+        Vote::Approve,
+        Assurance::A3,
+    );
+    assert_eq!(case.run(&vote, at(1)), None);
+    assert_eq!(*case.state().glass(), Glass::Whole);
+    assert_eq!(case.consume(&[("u_bob", &["ops"])], at(2)), None);
+    case
+}
+
+fn post(state: &RequestState, who: Option<&str>, assurance: Assurance) -> PostReviewFacts {
+    let identity = IdentityKey::new("test", "", who.unwrap_or("stranger")).unwrap();
+    let approver = VerifiedApprover::assertion(identity, assurance, Evidence::new("test"));
+    let reason = crate::review::commit_reason("it was down").unwrap();
+    let review = PostReview::new(approver, state.id(), state.digest(), reason);
+    let person: Option<PersonId> = who.map(|who| who.parse().unwrap());
+    let standing = person.clone().map(|person| standing(person, &["cooks"]));
+    PostReviewFacts::new(review, person, standing)
+}
+
+#[test]
+fn threat_49_a_broken_glass_is_said_in_the_step_that_breaks_it() {
+    let case = broken();
+    let kinds: Vec<_> = case.1.iter().map(Event::kind).collect();
+    assert_eq!(
+        kinds[kinds.len() - 2..],
+        ["permit.consumed", "breakglass.used"]
+    );
+    assert_eq!(*case.state().glass(), Glass::Open);
+    // A log that leaves it out makes no sense.
+    let consumed = case.1.len() - 2;
+    let mut silent = RequestState::begin(&case.1[0], at(0)).unwrap();
+    for event in &case.1[1..=consumed] {
+        silent.apply(event).unwrap();
+    }
+    let finished = Event::Finished(Finished {
+        outcome: Outcome::Succeeded,
+        code: None,
+        duration_us: None,
+    });
+    assert!(silent.clone().apply(&finished).is_err());
+    assert!(silent.apply(&Event::BreakGlassUsed).is_ok());
+    assert!(
+        silent.clone().apply(&Event::BreakGlassUsed).is_err(),
+        "once"
+    );
+    assert!(silent.apply(&finished).is_ok());
+    // And it is said of nobody who did not break it.
+    let mut other = Case::of(one());
+    other.review("u_bob", &["ops"], Vote::Approve, at(1));
+    other.consume(&[("u_bob", &["ops"])], at(2));
+    assert!(other.0.unwrap().apply(&Event::BreakGlassUsed).is_err());
+}
+
+#[test]
+fn threat_49_a_review_of_it_is_signed_by_somebody_without_a_part_in_it() {
+    let mut case = broken();
+    let state = case.state().clone();
+    let mut check = |facts: PostReviewFacts, now: Timestamp, want: Code| {
+        let command = Command::PostReview(Box::new(facts));
+        assert_eq!(case.run(&command, now), Some(want));
+        assert_eq!(*case.state().glass(), Glass::Open);
+        let Some(Event::ReviewRefused(refused)) = case.1.last() else {
+            panic!("the attempt is on record");
+        };
+        assert_eq!((refused.code, refused.vote), (want, None));
+    };
+    let by = |who: &str| post(&state, Some(who), Assurance::A3);
+    check(by("u_alice"), at(3), Code::SelfApproval);
+    check(by("u_olga"), at(3), Code::SelfApproval);
+    check(by("u_bob"), at(3), Code::NotEligible);
+    check(
+        post(&state, None, Assurance::A3),
+        at(3),
+        Code::IdentityUnresolved,
+    );
+    check(
+        post(&state, Some("u_carol"), Assurance::A2),
+        at(3),
+        Code::AssuranceTooLow,
+    );
+    let mut gone = by("u_carol");
+    gone.standing = Some(Standing::disabled("u_carol".parse().unwrap()));
+    check(gone, at(3), Code::NotEligible);
+    let mut other = by("u_carol");
+    other.review.digest = ActionDigest::of(b"other");
+    check(other, at(3), Code::ActionMismatch);
+    let mut claims = by("u_carol");
+    claims.review.says = Some("u_dave".parse().unwrap());
+    check(claims, at(3), Code::SignatureInvalid);
+    let mut old = by("u_carol");
+    old.review.valid_until = Some(at(3));
+    check(old, at(3), Code::Expired);
+    // Bob's account under another name is Bob's account still.
+    let mut alias = by("u_bob");
+    alias.person = Some("u_carol".parse().unwrap());
+    alias.standing = Some(standing("u_carol".parse().unwrap(), &["cooks"]));
+    check(alias, at(3), Code::NotEligible);
+
+    let mut case = broken();
+    let carol = post(case.state(), Some("u_carol"), Assurance::A3);
+    let command = Command::PostReview(Box::new(carol));
+    assert_eq!(case.run(&command, at(60 * 24 * 30)), None, "however late");
+    assert_eq!(
+        *case.state().glass(),
+        Glass::Reviewed("u_carol".parse().unwrap())
+    );
+    assert_eq!(
+        case.run(&command, at(60 * 24 * 31)),
+        Some(Code::DuplicateVote)
+    );
+
+    let mut whole = Case::of(one());
+    let command = Command::PostReview(Box::new(post(
+        whole.state(),
+        Some("u_carol"),
+        Assurance::A3,
+    )));
+    assert_eq!(whole.run(&command, at(1)), Some(Code::NotFound));
+}
+
+#[test]
+fn threat_49_while_one_waits_for_its_review_no_other_is_broken() {
+    let open = RequestId::from_bytes([9; 16]);
+    let mut case = Case(None, Vec::new());
+    let Command::Ask(mut asked) = ask_for(&glass(), Evaluation::Require(one())) else {
+        panic!("an ask");
+    };
+    asked.unreviewed = Some(open);
+    assert_eq!(
+        case.run(&Command::Ask(asked), at(0)),
+        Some(Code::PolicyDenied)
+    );
+    assert_eq!(case.state().status(), Status::Denied);
+
+    let mut case = Case(None, Vec::new());
+    case.run(&ask_for(&glass(), Evaluation::Require(one())), at(0));
+    case.review("u_bob", &["ops"], Vote::Approve, at(1));
+    let mut wish = wish(case.state(), &[("u_bob", &["ops"])]);
+    wish.unreviewed = Some(open);
+    let command = Command::Consume(Box::new(wish));
+    let step = decide(case.0.as_ref(), &command, at(2));
+    let message = step.refusal.unwrap().message;
+    assert!(message.contains(&open.to_string()), "{message}");
+    assert_eq!(case.run(&command, at(2)), Some(Code::PolicyDenied));
+    assert!(!case.ran());
+    assert!(!case.state().is_live(), "asking again asks people again");
 }
 
 #[test]

@@ -58,6 +58,8 @@ pub(super) struct Situation<'a> {
 pub(crate) struct Undisclosed {
     pub(crate) resource: bool,
     pub(crate) params: BTreeSet<String>,
+    /// Why the glass was to be broken: whether there were words at all decides.
+    pub(crate) break_glass: bool,
 }
 
 impl Undisclosed {
@@ -65,6 +67,7 @@ impl Undisclosed {
     pub(super) const NOTHING: &'static Self = &Self {
         resource: false,
         params: BTreeSet::new(),
+        break_glass: false,
     };
 
     fn hides(&self, path: &Path) -> bool {
@@ -85,6 +88,8 @@ pub(super) enum Path {
     Agent,
     /// The calendars that cover the time.
     Calendar,
+    /// Whether the agent breaks the glass.
+    BreakGlass,
     /// A parameter, and the members to walk down from there.
     Arg {
         name: String,
@@ -147,6 +152,13 @@ impl Condition {
         ends?.into_iter().max()
     }
 
+    /// Whether it can hold only for who breaks the glass.
+    pub(super) fn breaks_glass(&self) -> bool {
+        let whole = Scalar::Bool(false);
+        self.path == Path::BreakGlass
+            && Holds::all(self.tests.iter().map(|test| test.holds(whole))) == Holds::No
+    }
+
     pub(super) fn family(&self) -> Option<Family> {
         self.tests.iter().find_map(Test::family)
     }
@@ -164,6 +176,20 @@ impl Condition {
 }
 
 impl Path {
+    /// What kind of value stands there, where that does not depend on the action.
+    pub(super) fn family(&self) -> Option<Family> {
+        match self {
+            Self::Arg { .. } => None,
+            Self::BreakGlass => Some(Family::Boolean),
+            _ => Some(Family::Text),
+        }
+    }
+
+    /// Whether it says something of what is asked, and not of when or how.
+    pub(super) fn is_of_the_action(&self) -> bool {
+        !matches!(self, Self::Calendar | Self::BreakGlass)
+    }
+
     fn look<'p>(&self, proposal: &'p Proposal) -> Option<Scalar<'p>> {
         let action = &proposal.action;
         match self {
@@ -171,6 +197,7 @@ impl Path {
             Self::Tenant => action.tenant.as_deref().map(Scalar::Text),
             Self::Resource => action.resource.as_deref().map(Scalar::Text),
             Self::Agent => Some(Scalar::Text(proposal.requester.agent().as_str())),
+            Self::BreakGlass => Some(Scalar::Bool(proposal.break_glass.is_some())),
             Self::Calendar => None,
             Self::Arg { name, members } => {
                 let mut value = action.param(name)?;
@@ -281,6 +308,7 @@ impl fmt::Display for Path {
             Self::Resource => f.write_str("resource"),
             Self::Agent => f.write_str("agent"),
             Self::Calendar => f.write_str("calendar"),
+            Self::BreakGlass => f.write_str("break_glass"),
             Self::Arg { name, members } => {
                 write!(f, "args.{name}")?;
                 members.iter().try_for_each(|member| write!(f, ".{member}"))

@@ -4,6 +4,7 @@ use super::condition::{Holds, Situation};
 use super::model::{Effect, Policy, Rule};
 use super::requirement::{Allowance, Evaluation, Forbidden, Requirement};
 use crate::clock::Timestamp;
+use crate::principal::Assurance;
 use crate::proposal::Proposal;
 
 impl Policy {
@@ -17,18 +18,28 @@ impl Policy {
     /// itself. Requirements that match for no better reason are added to the default and do not
     /// replace it, and ceilings of `auto` rules that may match are kept, so that leaving a value
     /// out never buys a weaker answer than any value would.
+    ///
+    /// Whoever breaks the glass is denied unless a rule for the scope has a condition on
+    /// `break_glass`, and asked for people who sign with their own keys in any other case.
     #[must_use]
     pub fn evaluate(&self, proposal: &Proposal, at: Timestamp) -> Evaluation {
         let situation = self.situation(proposal, at);
         self.judge(&situation, |rule| rule.holds(&situation))
     }
 
-    /// The answer of the rules, given whether each of them holds.
+    /// The answer, given whether each of the rules holds.
     pub(super) fn judge(
         &self,
         situation: &Situation<'_>,
         holds: impl Fn(&Rule) -> Holds,
     ) -> Evaluation {
+        match self.forbids_glass(situation.proposal) {
+            Some(forbidden) => Evaluation::Deny(forbidden),
+            None => self.by_rules(situation, holds).hardened(situation.proposal),
+        }
+    }
+
+    fn by_rules(&self, situation: &Situation<'_>, holds: impl Fn(&Rule) -> Holds) -> Evaluation {
         let proposal = situation.proposal;
         let mut matched = Matched::default();
         for rule in self.rules_for(&proposal.action.scope) {
@@ -44,6 +55,37 @@ impl Policy {
             (None, Some(perhaps)) => Evaluation::Require(perhaps.merge(default)),
             (None, None) if matched.allowed.is_empty() => Evaluation::Require(default.clone()),
             (None, None) => Evaluation::Allow(matched.allowance(proposal, default)),
+        }
+    }
+}
+
+impl Policy {
+    /// Why the glass must not be broken for this, whatever the rules say; none when it is whole.
+    fn forbids_glass(&self, proposal: &Proposal) -> Option<Forbidden> {
+        let reason = proposal.break_glass.as_ref()?;
+        if reason.trim().is_empty() {
+            return Some(Forbidden::without_reason());
+        }
+        let scope = &proposal.action.scope;
+        let opted_in = self.rules_for(scope).iter().any(|rule| rule.knows_glass());
+        (!opted_in).then(|| {
+            Forbidden::because(format!(
+                "no rule of the policy lets anybody break the glass for `{scope}`; ask without it, or add `break_glass = false` to the rule that may be lifted"
+            ))
+        })
+    }
+}
+
+impl Evaluation {
+    /// The answer for who breaks the glass: never without people, and never without a signature of
+    /// each person's own key. The same answer for everybody else.
+    #[must_use]
+    pub(crate) fn hardened(self, proposal: &Proposal) -> Self {
+        match self {
+            answer if proposal.break_glass.is_none() => answer,
+            Self::Deny(forbidden) => Self::Deny(forbidden),
+            Self::Require(requirement) => Self::Require(requirement.at_least(Assurance::A3)),
+            Self::Allow(allowance) => Self::Require(allowance.otherwise.at_least(Assurance::A3)),
         }
     }
 }

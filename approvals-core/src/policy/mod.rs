@@ -61,6 +61,15 @@
 //! them a requester. Where several rules ask for one group, only the groups that all of them let in
 //! may stand in for it, after the longest wait.
 //!
+//! # Break-glass
+//!
+//! `break_glass = false` in a rule's `when` keeps the rule from whoever breaks the glass
+//! ([`Agent::break_glass`](crate::Agent::break_glass)); a rule without that condition holds for
+//! everybody. Nobody can break it for a scope for which no rule has the condition. Whoever breaks
+//! it needs people in any case, each with a signature of their own key (`A3`). Every use is
+//! recorded and told to all channels, and stays open until somebody who had no part in it signs
+//! `approvals review`; until then the same agent cannot break it again.
+//!
 //! Trusted: who can modify the policy file can let anything run, so it belongs to an operator and
 //! never to the agent's user.
 

@@ -187,6 +187,13 @@ impl Rule {
         Holds::all(self.when.iter().map(|condition| condition.holds(situation)))
     }
 
+    /// Whether it looks at whether the glass is broken.
+    pub(super) fn knows_glass(&self) -> bool {
+        self.when
+            .iter()
+            .any(|condition| condition.path == Path::BreakGlass)
+    }
+
     /// Its condition on a calendar, when it has one.
     pub(super) fn calendar(&self) -> Option<&Condition> {
         self.when

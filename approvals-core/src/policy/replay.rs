@@ -2,7 +2,7 @@
 
 use super::condition::{Holds, Undisclosed};
 use super::model::{Effect, Policy, Rule};
-use super::requirement::Evaluation;
+use super::requirement::{Evaluation, Forbidden};
 use crate::clock::Timestamp;
 use crate::id::RuleId;
 use crate::proposal::Proposal;
@@ -10,7 +10,7 @@ use crate::proposal::Proposal;
 /// What a policy can have said.
 #[derive(Debug)]
 pub(crate) struct Recalled {
-    /// Every answer that fits the rules on record; one, unless `rests` is set.
+    /// Every answer that fits the rules on record; one, unless something is not disclosed.
     pub(crate) answers: Vec<Evaluation>,
     /// Whether a rule looks at a value that is not disclosed, so that the record was believed
     /// about this rule.
@@ -51,6 +51,10 @@ impl Policy {
             if !answers.contains(&other) {
                 answers.push(other);
             }
+        }
+        if undisclosed.break_glass {
+            // The words may have been none.
+            answers.push(Evaluation::Deny(Forbidden::without_reason()));
         }
         Recalled { answers, rests }
     }

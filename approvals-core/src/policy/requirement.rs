@@ -11,6 +11,7 @@ use super::quorum::Quorum;
 use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::id::RuleId;
+use crate::principal::Assurance;
 
 /// A policy's answer to a proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +152,11 @@ impl Forbidden {
         }
     }
 
+    /// Forbidden because the glass is to be broken and nobody says why.
+    pub(super) fn without_reason() -> Self {
+        Self::because("who breaks the glass must say why; give a reason to `break_glass(..)`")
+    }
+
     /// `Frozen` for what a calendar forbids for a time, `PolicyDenied` for any other no.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -263,6 +269,15 @@ impl Requirement {
         let others = self.0.quorums.iter().flat_map(Quorum::others);
         let times: BTreeSet<Duration> = others.map(|(_, after)| after).collect();
         times.into_iter().collect()
+    }
+
+    /// The same people and times, with an assurance that is at least this.
+    pub(super) fn at_least(&self, assurance: Assurance) -> Self {
+        let mut parts = self.0.clone();
+        for quorum in &mut parts.quorums {
+            quorum.assurance = quorum.assurance.max(assurance);
+        }
+        Self(parts)
     }
 
     /// The same people and times, demanded by these rules.

@@ -34,6 +34,7 @@ pub struct Agent {
     pub(crate) tool_call: Option<String>,
     pub(crate) tenant: Option<String>,
     pub(crate) rationale: Option<String>,
+    pub(crate) break_glass: Option<String>,
     pub(crate) idempotency_key: Option<String>,
     pub(crate) wait: Option<Duration>,
 }
@@ -67,6 +68,7 @@ impl Agent {
             tool_call: None,
             tenant: None,
             rationale: None,
+            break_glass: None,
             idempotency_key: None,
             wait: None,
         }
@@ -107,6 +109,18 @@ impl Agent {
         /// A key that names this one call: presented again it never asks twice, and presented
         /// with another action it is refused.
         idempotency_key,
+    }
+
+    /// Breaks the glass: asks although a rule says that now is not the time, and says why.
+    ///
+    /// It lifts nothing but what the policy ties to `break_glass = false`, and it makes the rest
+    /// stricter: people always decide, each with a signature of their own key. It is recorded and
+    /// told to every channel when it is used, and until somebody who had no part in it has reviewed
+    /// it, the same agent cannot do it again. The reason is the agent's own words, untrusted.
+    #[must_use]
+    pub fn break_glass(mut self, reason: impl Into<String>) -> Self {
+        self.break_glass = Some(reason.into());
+        self
     }
 
     /// How long a call waits for people before it returns `Pending`; the request stays open.

@@ -3,7 +3,7 @@
 use approvals_core::clock::Timestamp;
 use approvals_core::digest::PolicyDigest;
 use approvals_core::envelope::{DisclosureKeyId, Envelope, SealedDisclosure, WrappedKey};
-use approvals_core::id::{BootId, RequestId};
+use approvals_core::id::{AgentId, BootId, RequestId};
 use approvals_core::ledger::{Frontier, Hash, StoredRecord};
 use approvals_core::ports::{Filter, Head, RequestRow};
 use approvals_core::request::{IdempotencyKey, Status};
@@ -107,12 +107,20 @@ pub(super) fn disclosures(connection: &Connection, request: RequestId) -> Result
 
 pub(super) fn requests(connection: &Connection, filter: &Filter) -> Result<Vec<RequestRow>> {
     let limit = whole(filter.limit);
-    match filter.status {
-        None => list(connection, REQUESTS, [limit], request_row),
+    let (status, agent) = (filter.status.map(Status::as_str), filter.agent.as_ref());
+    let agent = agent.map(AgentId::as_str);
+    match status {
+        _ if filter.unreviewed => list(
+            connection,
+            REQUESTS_UNREVIEWED,
+            (limit, agent, status),
+            request_row,
+        ),
+        None => list(connection, REQUESTS, (limit, agent), request_row),
         Some(status) => list(
             connection,
             REQUESTS_BY_STATUS,
-            (limit, status.as_str()),
+            (limit, agent, status),
             request_row,
         ),
     }
@@ -214,7 +222,7 @@ fn request_row(row: &Row<'_>) -> Result<RequestRow> {
         agent,
         status,
         created_at,
-        number(row, 9)?,
+        number(row, 10)?,
     );
     found.deadline = row.get::<_, Option<i64>>(5)?.map(Timestamp::from_micros);
     found.due = row.get::<_, Option<i64>>(6)?.map(Timestamp::from_micros);
@@ -222,6 +230,7 @@ fn request_row(row: &Row<'_>) -> Result<RequestRow> {
     found.key = row
         .get::<_, Option<[u8; 32]>>(8)?
         .map(IdempotencyKey::from_bytes);
+    found.unreviewed = row.get(9)?;
     Ok(found)
 }
 
@@ -250,12 +259,17 @@ const DISCLOSURES: &str = "SELECT NULL, wrapped_by, ciphertext, 0 AS place FROM 
     WHERE request = (SELECT n FROM ids WHERE id = ?1) ORDER BY place";
 
 const REQUESTS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
-    scope, agent, status, created_at, deadline, due, running, key, last_seq \
-    FROM requests ORDER BY n DESC LIMIT ?1";
+    scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
+    FROM requests WHERE (?2 IS NULL OR agent = ?2) ORDER BY n DESC LIMIT ?1";
 
 const REQUESTS_BY_STATUS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
-    scope, agent, status, created_at, deadline, due, running, key, last_seq \
-    FROM requests WHERE status = ?2 ORDER BY n DESC LIMIT ?1";
+    scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
+    FROM requests WHERE status = ?3 AND (?2 IS NULL OR agent = ?2) ORDER BY n DESC LIMIT ?1";
+
+const REQUESTS_UNREVIEWED: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
+    scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
+    FROM requests WHERE unreviewed AND (?2 IS NULL OR agent = ?2) \
+    AND (?3 IS NULL OR status = ?3) ORDER BY n DESC LIMIT ?1";
 
 const OVERDUE: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n) \
     FROM requests WHERE due <= ?1 ORDER BY due LIMIT ?2";
@@ -289,6 +303,7 @@ mod tests {
             DISCLOSURES,
             REQUESTS,
             REQUESTS_BY_STATUS,
+            REQUESTS_UNREVIEWED,
             OVERDUE,
             RUNNING,
             TOUCHED,
@@ -302,6 +317,7 @@ mod tests {
                 let bounded = [
                     "SCAN requests",
                     "SCAN requests USING INDEX requests_running",
+                    "SCAN requests USING INDEX requests_unreviewed",
                     "USE TEMP B-TREE FOR GROUP BY",
                     "USE TEMP B-TREE FOR ORDER BY",
                     // Both halves are searched, which their own steps say.

@@ -58,11 +58,13 @@ CREATE TABLE requests (
     due        INTEGER,
     running    BLOB,
     key        BLOB,
+    unreviewed INTEGER NOT NULL,
     last_seq   INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX requests_by_status ON requests (status);
 CREATE INDEX requests_by_due ON requests (due) WHERE due IS NOT NULL;
 CREATE INDEX requests_running ON requests (running) WHERE running IS NOT NULL;
+CREATE INDEX requests_unreviewed ON requests (agent) WHERE unreviewed;
 CREATE INDEX requests_by_key ON requests (key) WHERE key IS NOT NULL;
 
 -- What opens the commitments in the records, as ciphertext under the data key of its request.

@@ -99,9 +99,9 @@ fn subtrees(connection: &Connection, subtrees: &[(u8, u64, Hash)]) -> Result<()>
 
 fn requests(connection: &Connection, numbers: &mut Numbers<'_>, rows: &[RequestRow]) -> Result<()> {
     // What never changes in the life of a request is not set again: that would touch its indexes.
-    let sql = "INSERT INTO requests (n, scope, agent, status, created_at, deadline, due, running, key, last_seq) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (n) DO UPDATE SET \
-        status = ?4, deadline = ?6, due = ?7, running = ?8, last_seq = ?10";
+    let sql = "INSERT INTO requests (n, scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (n) DO UPDATE SET \
+        status = ?4, deadline = ?6, due = ?7, running = ?8, unreviewed = ?10, last_seq = ?11";
     let mut statement = connection.prepare_cached(sql)?;
     for row in rows {
         statement.execute((
@@ -114,6 +114,7 @@ fn requests(connection: &Connection, numbers: &mut Numbers<'_>, rows: &[RequestR
             row.due.map(Timestamp::as_micros),
             row.running.as_ref().map(BootId::as_bytes),
             row.key.as_ref().map(IdempotencyKey::as_bytes),
+            row.unreviewed,
             whole(row.last_seq),
         ))?;
     }

@@ -160,6 +160,10 @@ fn details(report: &Report) -> Vec<Line> {
         let message = format!("{request} may have run; no outcome is on record");
         lines.push(("in doubt", message));
     }
+    for request in &report.unreviewed {
+        let message = format!("{request} broke the glass; nobody has reviewed it");
+        lines.push(("open", message));
+    }
     for (kind, count) in &report.unknown_kinds {
         lines.push(("unknown kind", format!("{kind} ({count} records)")));
     }

@@ -95,6 +95,8 @@ const KINDS: &[&str] = &[
     "request.cancelled",
     "permit.consumed",
     "permit.refused",
+    "breakglass.used",
+    "breakglass.reviewed",
     "outcome.succeeded",
     "outcome.failed",
     "outcome.unknown",

@@ -47,7 +47,8 @@ pub(in crate::ledger) struct ApprovedBody {
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct Decision {
     pub(super) identity: String,
-    pub(super) vote: Vote,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) vote: Option<Vote>,
     pub(super) assurance: Assurance,
     pub(super) groups: BTreeSet<GroupName>,
 }

@@ -10,7 +10,7 @@ use crate::id::PersonId;
 use crate::ledger::{KeyRevocation, KeyRotation, LogEvent};
 use crate::lifecycle::{
     Approved, Attempt, Consumed, Created, Denied, Escalated, Event, Finished, NoticeResult,
-    PermitRefused, ReviewRefused, Reviewed,
+    PermitRefused, PostReviewed, ReviewRefused, Reviewed,
 };
 use crate::request::Outcome;
 
@@ -105,6 +105,8 @@ impl Body {
                     burned: refusal.burned,
                 })
             }
+            "breakglass.used" => Event::BreakGlassUsed,
+            "breakglass.reviewed" => return self.into_post_review(),
             "review.recorded" | "review.refused" => return self.into_review(),
             "outcome.succeeded" => self.finished(Outcome::Succeeded)?,
             "outcome.failed" => self.finished(Outcome::Failed)?,
@@ -140,7 +142,7 @@ impl Body {
                 code: refusal.code,
                 identity: refusal.identity?,
                 person,
-                vote: refusal.vote?,
+                vote: refusal.vote,
             };
             return Some(Event::ReviewRefused(Box::new(refused)));
         }
@@ -148,12 +150,25 @@ impl Body {
         Some(Event::Reviewed(Box::new(Reviewed {
             person: person?,
             identity: decision.identity,
-            vote: decision.vote,
+            vote: decision.vote?,
             digest: self.digest?,
             assurance: decision.assurance,
             groups: decision.groups,
             evidence: self.evidence?,
             reason: self.reason,
+        })))
+    }
+
+    fn into_post_review(self) -> Option<Event> {
+        let decision = self.decision.filter(|decision| decision.vote.is_none())?;
+        Some(Event::PostReviewed(Box::new(PostReviewed {
+            person: human(self.actor.as_ref()?)??,
+            identity: decision.identity,
+            digest: self.digest?,
+            assurance: decision.assurance,
+            groups: decision.groups,
+            evidence: self.evidence?,
+            reason: self.reason?,
         })))
     }
 

@@ -7,7 +7,7 @@ use super::Body;
 use super::parts::{Actor, ApprovedBody, Decision, HeadBody, NoticeBody, OutcomeBody, RefusalBody};
 use crate::id::PersonId;
 use crate::ledger::LogEvent;
-use crate::lifecycle::{Created, Event, Reviewed};
+use crate::lifecycle::{Created, Event, PostReviewed, Reviewed};
 use crate::request::PolicyRef;
 
 impl Body {
@@ -69,7 +69,7 @@ impl Body {
             Event::Reviewed(review) => self.reviewed(review),
             Event::ReviewRefused(refused) => {
                 self.actor = refused.person.as_ref().and_then(person);
-                let (identity, vote) = (Some(refused.identity.clone()), Some(refused.vote));
+                let (identity, vote) = (Some(refused.identity.clone()), refused.vote);
                 self.refusal = Some(RefusalBody {
                     identity,
                     vote,
@@ -89,7 +89,8 @@ impl Body {
                 self.refusal = denied.by.is_none().then(|| RefusalBody::of(denied.code));
             }
             Event::Escalated(escalated) => self.level = Some(escalated.level),
-            Event::Expired | Event::Cancelled => {}
+            Event::Expired | Event::Cancelled | Event::BreakGlassUsed => {}
+            Event::PostReviewed(review) => self.post_reviewed(review),
             Event::Consumed(consumed) => self.digest = Some(consumed.digest),
             Event::PermitRefused(refused) => {
                 self.refusal = Some(RefusalBody {
@@ -119,12 +120,25 @@ impl Body {
         self.digest = Some(review.digest);
         self.decision = Some(Decision {
             identity: review.identity.clone(),
-            vote: review.vote,
+            vote: Some(review.vote),
             assurance: review.assurance,
             groups: review.groups.clone(),
         });
         self.evidence = Some(review.evidence.clone());
         self.reason.clone_from(&review.reason);
+    }
+
+    fn post_reviewed(&mut self, review: &PostReviewed) {
+        self.actor = person(&review.person);
+        self.digest = Some(review.digest);
+        self.decision = Some(Decision {
+            identity: review.identity.clone(),
+            vote: None,
+            assurance: review.assurance,
+            groups: review.groups.clone(),
+        });
+        self.evidence = Some(review.evidence.clone());
+        self.reason = Some(review.reason.clone());
     }
 
     fn created(&mut self, created: &Created) {

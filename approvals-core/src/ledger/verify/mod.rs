@@ -177,6 +177,7 @@ impl Verifier {
             undisclosed: replayed.undisclosed,
             links: replayed.links,
             in_doubt: replayed.in_doubt,
+            unreviewed: replayed.unreviewed,
             unknown_kinds: self.order.into_unknown(),
             findings,
             more_findings,

@@ -63,6 +63,8 @@ pub struct Report {
     pub links: Vec<Link>,
     /// Runs that may have happened and have no outcome on record.
     pub in_doubt: Vec<RequestId>,
+    /// Requests whose use broke the glass, and which nobody has reviewed.
+    pub unreviewed: Vec<RequestId>,
     /// Kinds of records that this version does not know, and how many.
     pub unknown_kinds: BTreeMap<String, u64>,
     /// What is wrong, up to a hundred and the first of each rule.

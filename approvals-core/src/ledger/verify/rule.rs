@@ -135,6 +135,9 @@ rules! {
         SingleUse = "authority.single_use",
         /// The policy at the time of use asked for more than was given.
         PolicyAtUse = "authority.policy_at_use",
+        /// A glass was broken without saying so, while another one waited for its review, or its
+        /// review does not count.
+        BreakGlass = "authority.break_glass",
     }
     Keys {
         /// The log began with another key, or another record, than the one it is verified with.

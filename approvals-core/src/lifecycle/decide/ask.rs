@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::glass_waits;
 use crate::clock::{TOLERANCE, Timestamp};
 use crate::error::Code;
 use crate::lifecycle::command::{Ask, Step};
@@ -28,7 +29,9 @@ pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
         return Step::refuse(Vec::new(), Code::Expired, message);
     }
     let mut created = ask.created.clone();
+    let no = refused(ask);
     created.requirement = match &ask.evaluation {
+        _ if no.is_some() => None,
         Evaluation::Allow(allowance) if ask.over.is_some() => Some(allowance.otherwise.clone()),
         Evaluation::Require(requirement) => Some(requirement.clone()),
         Evaluation::Allow(_) | Evaluation::Deny(_) => None,
@@ -36,21 +39,17 @@ pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
     let until = now.after(Duration::from_secs(created.use_within_s));
     let open = created.requirement.is_some();
     let first = Event::Created(Box::new(created));
-    match &ask.evaluation {
-        _ if open => Step::accept(vec![first]),
-        Evaluation::Deny(forbidden) => Step::refuse(
-            vec![
-                first,
-                Event::Denied(Denied {
-                    by: None,
-                    reason: None,
-                    code: forbidden.code(),
-                }),
-            ],
-            forbidden.code(),
-            forbidden.to_string(),
-        ),
-        _ => Step::accept(vec![
+    match no {
+        Some((code, message)) => {
+            let denied = Event::Denied(Denied {
+                by: None,
+                reason: None,
+                code,
+            });
+            Step::refuse(vec![first, denied], code, message)
+        }
+        None if open => Step::accept(vec![first]),
+        None => Step::accept(vec![
             first,
             Event::AutoApproved(Approved {
                 by: Vec::new(),
@@ -58,4 +57,13 @@ pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
             }),
         ]),
     }
+}
+
+/// Why nobody is even asked; what the policy forbids outright comes first.
+fn refused(ask: &Ask) -> Option<(Code, String)> {
+    if let Evaluation::Deny(forbidden) = &ask.evaluation {
+        return Some((forbidden.code(), forbidden.to_string()));
+    }
+    let open = ask.unreviewed?;
+    Some((Code::PolicyDenied, glass_waits(open)))
 }

@@ -1,6 +1,6 @@
 //! What follows from the wish to use an approval.
 
-use super::overdue;
+use super::{glass_waits, overdue};
 use crate::clock::Timestamp;
 use crate::digest::ActionDigest;
 use crate::error::Code;
@@ -16,10 +16,15 @@ pub(super) fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) 
     let mut events: Vec<Event> = overdue(state, now).into_iter().collect();
     let verdict = usable(state, wish, now).and_then(|votes| allowed(state, wish, &votes, now));
     match verdict {
-        Ok(()) => Step::accept(vec![Event::Consumed(Consumed {
-            digest: state.digest(),
-            by: wish.by,
-        })]),
+        Ok(()) => {
+            let consumed = Event::Consumed(Consumed {
+                digest: state.digest(),
+                by: wish.by,
+            });
+            let glass = state.action().break_glass.as_ref();
+            let used = glass.map(|_| Event::BreakGlassUsed);
+            Step::accept(std::iter::once(consumed).chain(used).collect())
+        }
         Err((code, message)) => {
             let got = (wish.digest != state.digest()).then_some(wish.digest);
             events.push(Event::PermitRefused(PermitRefused {
@@ -29,7 +34,10 @@ pub(super) fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) 
             }));
             // An approval that can no longer be used must not be attached to again: asking again
             // asks people again.
-            if matches!(code, Code::NotEligible | Code::PolicyChanged | Code::Frozen) {
+            if matches!(
+                code,
+                Code::NotEligible | Code::PolicyChanged | Code::PolicyDenied | Code::Frozen
+            ) {
                 events.push(Event::Cancelled);
             }
             Step::refuse(events, code, message)
@@ -77,6 +85,9 @@ pub(crate) fn usable(
             "the policy engine `{absent}` judged this request, and this process does not have it; ask again where it is"
         );
         return no(Code::PolicyChanged, &message);
+    }
+    if let Some(open) = wish.unreviewed {
+        return Err((Code::PolicyDenied, glass_waits(open)));
     }
     let votes = current_votes(state, wish);
     if let (false, Some(requirement)) = (automatic, state.requirement())

@@ -2,6 +2,7 @@
 
 mod ask;
 mod consume;
+mod post;
 mod review;
 
 use super::command::{Command, Step};
@@ -9,11 +10,14 @@ use super::event::{Attempt, Escalated, Event, Finished};
 use super::state::{Phase, RequestState};
 use crate::clock::Timestamp;
 use crate::error::Code;
+use crate::id::RequestId;
 use crate::request::Outcome;
 use ask::ask;
 use consume::{burn, consume};
 pub(crate) use consume::{given_enough, usable};
 
+pub(crate) use post::post_counts;
+use post::post_review;
 pub(crate) use review::count;
 use review::review;
 
@@ -33,6 +37,7 @@ pub fn decide(state: Option<&RequestState>, command: &Command, now: Timestamp) -
             "there is no such request; list them with `approvals list`",
         ),
         (Some(state), Command::Review(facts)) => review(state, facts, now),
+        (Some(state), Command::PostReview(facts)) => post_review(state, facts, now),
         (Some(state), Command::Due(_)) => Step::accept(due(state, now).into_iter().collect()),
         (Some(state), Command::Cancel(_)) => cancel(state, now),
         (Some(state), Command::Consume(wish)) => consume(state, wish, now),
@@ -77,4 +82,11 @@ fn finish(state: &RequestState, by: Option<Attempt>, finished: &Finished) -> Ste
         }
         _ => Step::accept(Vec::new()),
     }
+}
+
+/// Why the glass must not be broken again now.
+fn glass_waits(open: RequestId) -> String {
+    format!(
+        "the last time this agent broke the glass waits for its review ({open}); have somebody who had no part in it run `approvals review {open}`"
+    )
 }

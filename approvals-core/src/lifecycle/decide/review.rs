@@ -225,7 +225,7 @@ fn refused(facts: &ReviewFacts, code: Code) -> ReviewRefused {
         code,
         identity: review.approver.identity().to_string(),
         person: facts.person.clone(),
-        vote: review.vote,
+        vote: Some(review.vote),
     }
 }
 

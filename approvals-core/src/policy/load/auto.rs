@@ -1,7 +1,7 @@
 //! Refuses `auto` rules that let through more than they name.
 
 use crate::canonical::clip;
-use crate::policy::condition::{Condition, Path};
+use crate::policy::condition::Condition;
 use crate::policy::document::Findings;
 use crate::policy::model::{Effect, Rule};
 
@@ -12,8 +12,12 @@ pub(super) fn check(rule: &Rule, at: usize, findings: &mut Findings) {
     if !matches!(rule.effect, Effect::Auto(_)) {
         return;
     }
+    if let Some(condition) = rule.when.iter().find(|condition| condition.breaks_glass()) {
+        let message = "people decide on every broken glass, so that `auto` never lets one through; remove the condition, or the rule";
+        findings.add(condition.at, message);
+    }
     // A time says when something may pass, and nothing of what it is.
-    let of_values = |condition: &&Condition| condition.path != Path::Calendar;
+    let of_values = |condition: &&Condition| condition.path.is_of_the_action();
     let when: Vec<&Condition> = rule.when.iter().filter(of_values).collect();
     if when.is_empty() {
         if rule.scope.as_str().ends_with('*') {

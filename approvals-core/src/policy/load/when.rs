@@ -6,7 +6,7 @@ use super::rule::Loader;
 use crate::canonical::clip;
 use crate::policy::condition::{Condition, Path, Test};
 use crate::policy::document::{Findings, Item, Section, entries, quoted};
-use crate::policy::scalar::{Family, Literal};
+use crate::policy::scalar::Literal;
 
 impl Loader<'_> {
     /// The conditions, `None` in the place of one that cannot be read; empty without a `when`.
@@ -98,13 +98,7 @@ fn path(entry: Item<'_, '_>, findings: &mut Findings) -> Option<Path> {
         "resource" => Some(Path::Resource),
         "agent" => Some(Path::Agent),
         "calendar" => Some(Path::Calendar),
-        "break_glass" => {
-            findings.add(
-                entry.at,
-                "break-glass is not available in this version; remove the condition, or the rule",
-            );
-            None
-        }
+        "break_glass" => Some(Path::BreakGlass),
         "args" => {
             findings.add(
                 entry.at,
@@ -116,7 +110,7 @@ fn path(entry: Item<'_, '_>, findings: &mut Findings) -> Option<Path> {
             findings.add(
                 entry.at,
                 format!(
-                    "`{}` cannot be tested; use `env`, `tenant`, `resource`, `agent`, `calendar` or `args.NAME`",
+                    "`{}` cannot be tested; use `env`, `tenant`, `resource`, `agent`, `calendar`, `break_glass` or `args.NAME`",
                     clip(other)
                 ),
             );
@@ -230,9 +224,8 @@ fn kinds(condition: &Condition) -> Option<String> {
             "`{path}` is compared with {family} and with something else; keep to one kind of value"
         ));
     }
-    let is_arg = matches!(condition.path, Path::Arg { .. });
-    (!is_arg && family != Family::Text)
-        .then(|| format!("`{path}` is a text, but is compared with {family}"))
+    let stands = condition.path.family()?;
+    (stands != family).then(|| format!("`{path}` is {stands}, but is compared with {family}"))
 }
 
 const OPERATORS: &[&str] = &[

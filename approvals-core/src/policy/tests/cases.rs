@@ -7,6 +7,8 @@ use super::*;
 const SIX: &str = r#"
 version = 7
 default = { require = [{ group = "oncall", n = 1 }], ttl = "15m" }
+[calendar.freeze]
+windows = [{ from = "2027-12-20T00:00:00Z", to = "2028-01-03T00:00:00Z" }]
 [[rule]]
 id = "prod-deploy"
 scope = "deploy.*"
@@ -25,7 +27,7 @@ require = [{ group = "privacy", n = 1, min_assurance = "A3" }]
 [[rule]]
 id = "freeze"
 scope = "*"
-when = { env = "frozen" }
+when = { env = "prod", calendar = "freeze", break_glass = false }
 effect = "deny"
 [[rule]]
 id = "ro"
@@ -40,11 +42,20 @@ when = { "args.action" = { in = ["DeleteTrail", "StopLogging"] } }
 effect = "deny"
 "#;
 
+/// A moment of the freeze.
+fn frozen() -> Timestamp {
+    "2027-12-24T12:00:00.000000Z".parse().unwrap()
+}
+
 #[test]
 fn six_policies_answer_as_published() {
     let policy = load(SIX).unwrap();
     let check = |scope: &str, env: &str, args: &str, want: &str| {
-        let answer = policy.evaluate(&proposal(scope, env, params(args)), now());
+        let (env, at) = match env {
+            "frozen prod" => ("prod", frozen()),
+            env => (env, now()),
+        };
+        let answer = policy.evaluate(&proposal(scope, env, params(args)), at);
         assert_eq!(in_words(&answer), want, "{scope} {env} {args}");
     };
     let default = "require oncall:1:A1 []";
@@ -83,9 +94,9 @@ fn six_policies_answer_as_published() {
     );
     check(
         "db.query",
-        "frozen",
+        "frozen prod",
         r#"{"table":"metrics","readonly":true}"#,
-        "deny [freeze]",
+        "frozen until 2028-01-03T00:00:00.000000Z [freeze]",
     );
     check(
         "iam.put",
@@ -95,7 +106,7 @@ fn six_policies_answer_as_published() {
     );
     check(
         "iam.put",
-        "frozen",
+        "frozen prod",
         r#"{"action":"StopLogging"}"#,
         "deny [freeze, never]",
     );
@@ -148,11 +159,14 @@ fn threat_45_a_value_that_is_missing_or_of_another_kind_never_weakens() {
     // A redacted value is as good as none, and so is an environment that nobody named.
     let hidden = vec![BoundParam::redacted("replicas", Value::Integer(1))];
     check("k8s.scale", "prod", hidden, strict);
-    check(
+    let nowhere = proposal(
         "db.query",
         "",
         params(r#"{"table":"metrics","readonly":true}"#),
-        "deny [freeze]",
+    );
+    assert_eq!(
+        in_words(&policy.evaluate(&nowhere, frozen())),
+        "frozen until 2028-01-03T00:00:00.000000Z [freeze]"
     );
 }
 
@@ -412,7 +426,7 @@ fn a_policy_can_be_read_out() {
             "prod-deploy deploy.* require: 1 of oncall (A1) and 1 of security (A1) when env = \"prod\"",
             "big-scale k8s.scale require: 2 of sre (A1) when args.replicas > 10",
             "pii db.query require: 1 of privacy (A3) when args.table in [\"users\", \"payments\"]",
-            "freeze * deny: never, whoever approves when env = \"frozen\"",
+            "freeze * deny: never, whoever approves when break_glass = false and calendar = \"freeze\" and env = \"prod\"",
             "ro db.query auto: by itself, at most 30/h/agent when args.readonly = true and args.table in [\"metrics\", \"events\"]",
             "never iam.* deny: never, whoever approves when args.action in [\"DeleteTrail\", \"StopLogging\"]",
         ]

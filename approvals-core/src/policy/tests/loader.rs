@@ -258,7 +258,7 @@ fn conditions_are_well_formed() {
     let check = |entries: &str, want: &str| check_rule("other.scope", &when(entries), want);
     check(
         "environment = \"prod\"",
-        "`environment` cannot be tested; use `env`, `tenant`, `resource`, `agent`, `calendar` or `args.NAME`",
+        "`environment` cannot be tested; use `env`, `tenant`, `resource`, `agent`, `calendar`, `break_glass` or `args.NAME`",
     );
     check("reason = \"x\"", "`reason` cannot be tested");
     check(
@@ -275,10 +275,6 @@ fn conditions_are_well_formed() {
             "use `eq`, `ne`, `in` or `not_in` with its name",
         );
     }
-    check(
-        "break_glass = false",
-        "break-glass is not available in this version",
-    );
     check("args.table = \"users\"", "put the whole path in quotes");
     check("\"args.\" = 1", "`args.` cannot be tested");
     check("\"args.a..b\" = 1", "`args.a..b` cannot be tested");
@@ -348,7 +344,7 @@ allow = "*"
 [[rule]]
 id = "a"
 scope = "db*"
-when = { "args.x" = { gt = "1", like = 2 }, env = nan, break_glass = false }
+when = { "args.x" = { gt = "1", like = 2 }, env = nan, break_glass = "no" }
 effect = "maybe"
 [[rule]]
 id = "b"

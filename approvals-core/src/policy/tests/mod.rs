@@ -1,5 +1,6 @@
 //! Policies against proposals, broken policies against the loader, and properties of both.
 
+mod break_glass;
 mod calendars;
 mod caps;
 mod cases;

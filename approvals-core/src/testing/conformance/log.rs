@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display};
 use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
 use crate::envelope::DisclosureKeyId;
-use crate::id::{BootId, RequestId};
+use crate::id::{AgentId, BootId, RequestId};
 use crate::ledger::{StoredRecord, leaf_hash, tiles::grow};
 use crate::ports::{Batch, Head, RequestRow, Store, StoreError};
 use crate::request::Status;
@@ -119,6 +119,12 @@ pub(super) fn request(number: u8) -> RequestId {
     RequestId::from_bytes([number; 16])
 }
 
+/// An agent by name.
+#[expect(clippy::expect_used, reason = "these names are valid")]
+pub(super) fn agent(name: &str) -> AgentId {
+    name.parse().expect("an agent")
+}
+
 /// A process by number.
 pub(super) fn boot(number: u8) -> BootId {
     BootId::from_bytes([number; 16])
@@ -135,13 +141,14 @@ pub(super) fn row(number: u8) -> RequestRow {
     RequestRow {
         id: request(number),
         scope: "db.export".parse().expect("a scope"),
-        agent: "bot".parse().expect("an agent"),
+        agent: agent("bot"),
         status: Status::Pending,
         created_at: at(number.into()),
         deadline: None,
         due: None,
         running: None,
         key: None,
+        unreviewed: false,
         last_seq: 0,
     }
 }
@@ -176,6 +183,7 @@ pub(super) fn fields(row: &RequestRow) -> impl PartialEq + Debug + use<> {
         row.due,
         row.running,
         row.key,
+        row.unreviewed,
         row.last_seq,
     )
 }

@@ -1,10 +1,11 @@
 //! Promises about requests: rows, keys, deadlines, counters.
 
+use crate::id::AgentId;
 use crate::ports::{Filter, RequestRow, Store};
 use crate::request::{IdempotencyKey, Status};
 
 use super::Promise;
-use super::log::{Log, at, boot, fields, request, row};
+use super::log::{Log, agent, at, boot, fields, request, row};
 
 const EVERY: [Status; 6] = [
     Status::Pending,
@@ -21,6 +22,10 @@ pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
         (
             "a listing shows what it is asked for, newest first",
             listings,
+        ),
+        (
+            "what waits for its review is found, agent by agent",
+            what_waits_for_its_review_is_found,
         ),
         ("a key finds the newest request", a_key_finds_the_newest),
         (
@@ -39,6 +44,7 @@ fn rows_are_replaced<S: Store>(mut log: Log<S>) {
         changing.deadline = (place % 2 == 0).then(|| at(500));
         changing.due = (place % 3 == 1).then(|| at(400));
         changing.running = (place % 3 == 0).then(|| boot(7));
+        changing.unreviewed = place % 2 == 1;
         changing.last_seq = log.size();
         log.put(std::slice::from_ref(&changing));
         let want = vec![fields(&changing)];
@@ -89,7 +95,11 @@ fn listings<S: Store>(mut log: Log<S>) {
         (Some(Status::Approved), 200, vec![8]),
         (Some(Status::Failed), 200, vec![12, 6]),
     ] {
-        let filter = Filter { status, limit };
+        let filter = Filter {
+            status,
+            limit,
+            ..Filter::all()
+        };
         let want: Vec<_> = want.into_iter().map(request).collect();
         log.expect(
             &format!("`requests` by {filter:?}"),
@@ -97,6 +107,56 @@ fn listings<S: Store>(mut log: Log<S>) {
             &want,
         );
     }
+}
+
+fn what_waits_for_its_review_is_found<S: Store>(mut log: Log<S>) {
+    let ids = |rows: Vec<RequestRow>| rows.iter().map(|row| row.id).collect::<Vec<_>>();
+    let open = |number: u8, agent: &AgentId| RequestRow {
+        unreviewed: true,
+        status: Status::Approved,
+        agent: agent.clone(),
+        ..row(number)
+    };
+    let (bot, other) = (row(0).agent, agent("other-bot"));
+    log.put(&[row(1), open(2, &bot), open(3, &other), open(4, &bot)]);
+    let find = |log: &mut Log<S>, agent: Option<&AgentId>, limit, want: &[u8]| {
+        let filter = Filter {
+            agent: agent.cloned(),
+            limit,
+            ..Filter::unreviewed()
+        };
+        let want: Vec<_> = want.iter().copied().map(request).collect();
+        log.expect(
+            &format!("`requests` by {filter:?}"),
+            |store| store.requests(&filter).map(ids),
+            &want,
+        );
+    };
+    find(&mut log, None, 200, &[4, 3, 2]);
+    find(&mut log, Some(&bot), 200, &[4, 2]);
+    find(&mut log, Some(&bot), 1, &[4]);
+    find(&mut log, Some(&other), 200, &[3]);
+    find(&mut log, Some(&agent("nobody")), 200, &[]);
+    // Reviewed.
+    log.put(&[RequestRow {
+        unreviewed: false,
+        ..open(4, &bot)
+    }]);
+    find(&mut log, Some(&bot), 200, &[2]);
+    let begun = log.store.begin();
+    log.ok("`begin`", begun);
+    find(&mut log, Some(&bot), 200, &[2]);
+    log.store.rollback();
+    let by_agent = Filter {
+        agent: Some(other),
+        ..Filter::all()
+    };
+    let want = vec![request(3)];
+    log.expect(
+        "`requests` of one agent",
+        |store| store.requests(&by_agent).map(ids),
+        &want,
+    );
 }
 
 fn a_key_finds_the_newest<S: Store>(mut log: Log<S>) {

@@ -1,12 +1,16 @@
 //! Asking the policy again.
 
+use std::convert::Infallible;
+
 use super::opened::{Asked, Disclosures};
 use super::rates::Rates;
 use super::{Replay, Scene};
 use crate::clock::Timestamp;
+use crate::id::RequestId;
 use crate::ledger::verify::rule::Rule;
 use crate::lifecycle::{Ask, Command, Created, Event, decide};
-use crate::policy::{Answer, EngineError, Evaluation, Opinion, Policy};
+use crate::policy::{Answer, Ceiling, EngineError, Evaluation, Opinion, Policy};
+use crate::proposal::Proposal;
 
 type Wrong = (Rule, String);
 
@@ -16,7 +20,22 @@ struct Fitting {
     follows: Option<Event>,
 }
 
+/// What happened before, as far as the answer to an ask depends on it.
+struct Before<'a> {
+    rates: &'a Rates,
+    unreviewed: Option<RequestId>,
+}
+
 impl Replay {
+    fn before(&self, created: &Created) -> Before<'_> {
+        let breaks = created.action.break_glass.is_some();
+        let open = || self.glasses.of(&created.action.agent);
+        Before {
+            rates: &self.rates,
+            unreviewed: breaks.then(open).flatten(),
+        }
+    }
+
     /// The request as policy saw it, and what must follow.
     pub(super) fn asked(
         &mut self,
@@ -37,7 +56,7 @@ impl Replay {
             Err(message) => Err((Rule::Policy, message)),
             // The policy cannot be judged by, which was found when it was loaded.
             Ok(None) => return (asked, None),
-            Ok(Some(policy)) => fit(policy, created, &asked, &self.rates, scene.at),
+            Ok(Some(policy)) => fit(policy, created, &asked, &self.before(created), scene.at),
         };
         match fitting {
             Ok((fitting, rests)) => {
@@ -61,7 +80,7 @@ fn fit(
     policy: &Policy,
     created: &Created,
     asked: &Asked,
-    rates: &Rates,
+    before: &Before<'_>,
     at: Timestamp,
 ) -> Result<(Fitting, bool), Wrong> {
     let Some(proposal) = &asked.proposal else {
@@ -72,7 +91,7 @@ fn fit(
     let recalled = policy.recall(proposal, created.asked_at, &asked.undisclosed, recorded);
     let mut wrong = None;
     for answer in recalled.answers {
-        match fits(policy, answer, created, rates, at) {
+        match fits(policy, answer, created, proposal, before, at) {
             Ok(fitting) => return Ok((fitting, recalled.rests)),
             // The first answer is the likelier one, and so the one to speak of.
             Err(other) => wrong = wrong.or(Some(other)),
@@ -86,7 +105,8 @@ fn fits(
     policy: &Policy,
     by_policy: Evaluation,
     created: &Created,
-    rates: &Rates,
+    proposal: &Proposal,
+    before: &Before<'_>,
     at: Timestamp,
 ) -> Result<Fitting, Wrong> {
     if by_policy.rules() != created.policy.rules {
@@ -97,7 +117,7 @@ fn fits(
         );
         return Err((Rule::Policy, message));
     }
-    let evaluation = beside_engines(policy, by_policy, created)?;
+    let evaluation = beside_engines(policy, by_policy, created)?.hardened(proposal);
     let (decide_within, use_within) = evaluation.times();
     let in_time = created.action.expires_at == created.asked_at.after(decide_within)
         && created.use_within_s == use_within.as_secs();
@@ -105,10 +125,12 @@ fn fits(
         let message = "the times to decide or to use it are not the ones that the policy sets";
         return Err((Rule::Deadline, message.to_owned()));
     }
-    let mut before = created.clone();
-    before.requirement = None;
-    let mut ask = Ask::new(before, evaluation);
-    let Ok(()) = ask.weigh(|ceiling| Ok::<_, std::convert::Infallible>(rates.count(ceiling, at)));
+    let mut asked = created.clone();
+    asked.requirement = None;
+    let mut ask = Ask::new(asked, evaluation);
+    ask.unreviewed = before.unreviewed;
+    let count = |ceiling: &Ceiling| Ok::<_, Infallible>(before.rates.count(ceiling, at));
+    let Ok(()) = ask.weigh(count);
     asks_people_after_all(&mut ask, created);
     let step = decide(None, &Command::Ask(Box::new(ask.clone())), at);
     let mut events = step.events.into_iter();

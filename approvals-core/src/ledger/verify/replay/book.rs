@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::opened::Asked;
 use crate::id::RequestId;
 use crate::ledger::{Hash, Previous};
-use crate::lifecycle::{Event, Phase, RequestState};
+use crate::lifecycle::{Event, Glass, Phase, RequestState};
 use crate::request::Outcome;
 
 /// A request of which more is to come.
@@ -122,7 +122,9 @@ impl Book {
 
     /// Puts a request back, whole while more can happen to it.
     pub(super) fn keep(&mut self, request: RequestId, open: Box<Open>) {
-        match end(open.state.phase()).filter(|_| open.expected.is_none()) {
+        // A broken glass stays open until it is reviewed, however the run ended.
+        let waits = open.expected.is_some() || *open.state.glass() == Glass::Open;
+        match end(open.state.phase()).filter(|_| !waits) {
             Some(end) => self.close(request, open.last, end),
             None => {
                 self.open.insert(request, open);

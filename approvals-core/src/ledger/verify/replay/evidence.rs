@@ -2,7 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::ledger::verify::rule::Rule;
-use crate::lifecycle::{RequestState, Reviewed};
+use crate::lifecycle::{PostReviewed, RequestState, Reviewed};
 use crate::principal::Assurance;
 use crate::review::{Evidence, Statement};
 use crate::sshsig;
@@ -45,6 +45,52 @@ pub(super) fn check(
         return Err((Rule::Late, message));
     }
     Ok(Rests::Signature)
+}
+
+/// Verifies what a review after the use rests on: it takes a signature, or the word of a channel
+/// whose word is taken.
+pub(super) fn check_post(
+    state: &RequestState,
+    review: &PostReviewed,
+    at: Timestamp,
+    channels_trusted: bool,
+) -> Result<(), (Rule, String)> {
+    if review.evidence.method != sshsig::METHOD {
+        if channels_trusted {
+            return Ok(());
+        }
+        let method = crate::canonical::clip(&review.evidence.method);
+        let message = format!(
+            "a broken glass is reviewed with a signature, and evidence by `{method}` is none"
+        );
+        return Err((Rule::Assurance, message));
+    }
+    let signed = sshsig::check_post(&review.evidence);
+    let (said, identity) = signed.map_err(|error| (Rule::Signature, error.to_string()))?;
+    if identity.to_string() != review.identity {
+        let message = format!(
+            "the key that signed is `{identity}`, and the review is recorded for another account"
+        );
+        return Err((Rule::Identity, message));
+    }
+    let parts = [
+        ("request", said.request == state.id()),
+        ("action", said.action == review.digest),
+        ("person", said.person == review.person),
+        ("reason", said.reason == review.reason),
+    ];
+    if let Some((what, _)) = parts.iter().find(|(_, same)| !same) {
+        let message = format!("what was signed is about another {what} than the record");
+        return Err((Rule::Statement, message));
+    }
+    if at >= said.expires_at {
+        let message = format!(
+            "the review was signed for the time until {}, and counted after it",
+            said.expires_at
+        );
+        return Err((Rule::Late, message));
+    }
+    Ok(())
 }
 
 /// Whether a statement says exactly what the record says; if not, what differs.

@@ -8,7 +8,6 @@ use crate::ledger::LogEvent;
 use crate::ledger::verify::findings::{Findings, Place};
 use crate::ledger::verify::report::Link;
 use crate::ledger::verify::rule::Rule;
-use crate::lifecycle::Reviewed;
 
 /// How many links a report lists.
 const LISTED: usize = 10_000;
@@ -58,17 +57,16 @@ impl Links {
         }
     }
 
-    /// Whether the account of a vote was linked to its person before.
-    pub(super) fn check(&self, vote: &Reviewed) -> Result<(), String> {
-        let identity = crate::canonical::clip(&vote.identity);
-        match self.by_identity.get(&vote.identity) {
-            Some(person) if *person == vote.person => Ok(()),
+    /// Whether an account was linked to the person for whom it speaks, before it spoke.
+    pub(super) fn check(&self, identity: &str, person: &PersonId) -> Result<(), String> {
+        let clipped = crate::canonical::clip(identity);
+        match self.by_identity.get(identity) {
+            Some(linked) if linked == person => Ok(()),
             Some(other) => Err(format!(
-                "`{identity}` is linked to `{other}`, and the vote is `{}`'s",
-                vote.person
+                "`{clipped}` is linked to `{other}`, and the vote is `{person}`'s"
             )),
             None => Err(format!(
-                "`{identity}` is linked to nobody by a record in front of it"
+                "`{clipped}` is linked to nobody by a record in front of it"
             )),
         }
     }

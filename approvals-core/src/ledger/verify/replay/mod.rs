@@ -7,6 +7,7 @@
 mod asked;
 mod book;
 mod evidence;
+mod glass;
 mod links;
 mod opened;
 mod policies;
@@ -26,6 +27,7 @@ use crate::ledger::{AuditRecord, Entry, LogEvent, Previous};
 use crate::lifecycle::{Command, Event, Phase, RequestState, decide};
 use crate::request::Outcome;
 use book::{Book, Closed, End, Known, Open};
+use glass::Glasses;
 use links::Links;
 use opened::Missing;
 use policies::Policies;
@@ -39,6 +41,7 @@ pub(super) struct Replay {
     links: Links,
     rates: Rates,
     book: Book,
+    glasses: Glasses,
     missing: Missing,
     /// Whether the word of a channel is taken for how well an identity was proven.
     channels_trusted: bool,
@@ -160,7 +163,10 @@ impl Replay {
         };
         if counts {
             match open.state.apply(event) {
-                Ok(()) => self.count(event),
+                Ok(()) => {
+                    self.count(event);
+                    self.glasses.note(&open, event);
+                }
                 Err(error) => scene.find(rule_of_impossible(&open, event), error.to_string()),
             }
         }
@@ -172,7 +178,13 @@ impl Replay {
     fn judge(&mut self, open: &mut Open, event: &Event, scene: &mut Scene<'_>) -> bool {
         match event {
             Event::Reviewed(vote) => return self.voted(open, vote, scene),
+            Event::PostReviewed(review) => return self.post_reviewed(open, review, scene),
             Event::Consumed(consumed) => self.used(open, consumed, scene),
+            Event::BreakGlassUsed => {
+                let message = "it says that the glass was broken, and no use in front of it did";
+                scene.find(Rule::BreakGlass, message);
+                return false;
+            }
             Event::Created(_) => scene.find(Rule::SingleUse, "the request was made twice"),
             Event::AutoApproved(_) => {
                 let message =
@@ -265,6 +277,7 @@ impl Replay {
             reviews: self.counts.reviews,
             undisclosed: self.counts.undisclosed,
             in_doubt,
+            unreviewed: self.glasses.into_open(),
             links: self.links.into_listed(),
         }
     }
@@ -276,6 +289,7 @@ pub(super) struct Replayed {
     pub(super) reviews: Reviews,
     pub(super) undisclosed: u64,
     pub(super) in_doubt: Vec<RequestId>,
+    pub(super) unreviewed: Vec<RequestId>,
     pub(super) links: Vec<Link>,
 }
 
@@ -339,6 +353,7 @@ fn rule_of(expected: &Event) -> Rule {
         Event::AutoApproved(_) => Rule::Auto,
         Event::Approved(_) => Rule::Quorum,
         Event::Denied(_) => Rule::Denial,
+        Event::BreakGlassUsed => Rule::BreakGlass,
         _ => Rule::Lifecycle,
     }
 }

@@ -199,8 +199,14 @@ impl Asked {
         // Policy looks at neither of these, but they must be there.
         word("reason", &action.reason);
         word("rationale", &action.rationale);
+        let break_glass = word("break_glass", &action.break_glass);
+        undisclosed.break_glass = action.break_glass.is_some() && break_glass.is_none();
+        // That the glass is broken is on record, whether or not its words are there.
+        let hidden = || "not disclosed".to_owned();
+        let words = action.break_glass.as_ref();
+        let break_glass = words.map(|_| break_glass.unwrap_or_else(hidden));
         Self {
-            proposal: proposal(action, params, resource),
+            proposal: proposal(action, params, resource, break_glass),
             undisclosed,
             reasons: values.0.map(|rest| {
                 let reason = |(commitment, value): (_, Option<(String, Value)>)| {
@@ -232,6 +238,7 @@ fn proposal(
     action: &ActionRecord,
     params: Vec<BoundParam>,
     resource: Option<String>,
+    break_glass: Option<String>,
 ) -> Option<Arc<Proposal>> {
     let mut agent = Agent::new(action.agent.as_str());
     if let Some(sponsor) = &action.sponsor {
@@ -250,5 +257,7 @@ fn proposal(
         environment: action.environment.clone(),
         tenant: action.tenant.clone(),
     };
-    Some(Arc::new(Proposal::new(agent.requester().ok()?, action)))
+    let mut proposal = Proposal::new(agent.requester().ok()?, action);
+    proposal.break_glass = break_glass;
+    Some(Arc::new(proposal))
 }

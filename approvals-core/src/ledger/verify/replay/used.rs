@@ -7,7 +7,7 @@ use super::book::Open;
 use super::{Replay, Scene};
 use crate::error::Code;
 use crate::ledger::verify::rule::Rule;
-use crate::lifecycle::{Consumed, Consumption, Reviewed, given_enough, usable};
+use crate::lifecycle::{Consumed, Consumption, Event, Reviewed, given_enough, usable};
 use crate::policy::Policy;
 use crate::principal::Standing;
 
@@ -33,6 +33,10 @@ impl Replay {
         let engines = open.state.policy().engines.iter();
         wish.engines = engines.map(|judged| judged.name.clone()).collect();
         wish.standings = standings(open.state.reviews());
+        if open.state.action().break_glass.is_some() {
+            wish.unreviewed = self.glasses.of(&open.state.action().agent);
+            open.expected = Some(Event::BreakGlassUsed);
+        }
         let verdict = usable(&open.state, &wish, scene.at)
             .map_err(|(code, message)| (rule_of(code), message))
             .and_then(|votes| self.allowed(open, policy, &votes, scene));
@@ -94,6 +98,7 @@ fn rule_of(code: Code) -> Rule {
         Code::ActionMismatch => Rule::Digest,
         Code::Pending | Code::NotEligible => Rule::Quorum,
         Code::PolicyChanged => Rule::PolicyAtUse,
+        Code::PolicyDenied => Rule::BreakGlass,
         _ => Rule::Lifecycle,
     }
 }

@@ -17,7 +17,7 @@ impl Replay {
     ) -> bool {
         let counted = count(&open.state, vote, scene.at);
         let rests = self.evidence(open, vote, scene);
-        let linked = self.links.check(vote);
+        let linked = self.links.check(&vote.identity, &vote.person);
         open.asked
             .reason(vote.reason.as_ref(), &mut self.missing, scene);
         let mut sound = true;

@@ -1,12 +1,20 @@
-//! Reviews: one verified person's click.
+//! Reviews: one verified person's click, and the look that another one takes after the glass was
+//! broken.
+
+mod post;
+mod statement;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::canonical::{self, Value};
+pub use post::PostReview;
+pub(crate) use statement::{DOMAIN, POST_DOMAIN};
+pub use statement::{PostStatement, Statement};
+
+use crate::canonical::Value;
 use crate::clock::Timestamp;
-use crate::digest::{ActionDigest, Commitment, PolicyDigest};
+use crate::digest::{ActionDigest, PolicyDigest};
 use crate::error::{ApprovalError, Code};
 use crate::id::{PersonId, RequestId};
 use crate::principal::{Assurance, IdentityKey};
@@ -207,120 +215,9 @@ pub(crate) const MAX_REASON: usize = 4_000;
 /// What a reason is called in its disclosure.
 pub(crate) const REASON: &str = "review.reason";
 
-/// What an approver's own key signs: the verb, the request, the digest, the policy, the person.
-///
-/// Binding the vote keeps a signed denial from being turned into an approval.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Statement {
-    /// The request.
-    pub request: RequestId,
-    /// What was shown.
-    pub action: ActionDigest,
-    /// Under which policy.
-    pub policy: PolicyDigest,
-    /// Yes or no.
-    pub vote: Vote,
-    /// Who says so.
-    pub person: PersonId,
-    /// Binds the reason without giving it away.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Commitment>,
-    /// 128 random bits.
-    pub nonce: String,
-    /// After this the statement is worth nothing.
-    pub expires_at: Timestamp,
-}
-
-impl Statement {
-    /// The statement of one decision.
-    #[must_use]
-    pub fn new(
-        review: (RequestId, ActionDigest, PolicyDigest, Vote),
-        person: PersonId,
-        reason: Option<&Disclosure>,
-        nonce: String,
-        expires_at: Timestamp,
-    ) -> Self {
-        let (request, action, policy, vote) = review;
-        Self {
-            request,
-            action,
-            policy,
-            vote,
-            person,
-            reason: reason.map(|r| r.commitment.clone()),
-            nonce,
-            expires_at,
-        }
-    }
-
-    /// The decision bytes: `approvals/decision/v1\0` and the canonical form.
-    ///
-    /// # Errors
-    /// `NonCanonical`; never for a statement made or read here.
-    pub fn bytes(&self) -> Result<Vec<u8>, ApprovalError> {
-        let value = canonical::to_value(self)
-            .map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
-        let mut bytes = DOMAIN.to_vec();
-        bytes.extend_from_slice(&value.to_bytes());
-        Ok(bytes)
-    }
-
-    /// Reads the decision bytes.
-    ///
-    /// # Errors
-    /// `SignatureInvalid` when the bytes are not exactly what [`Statement::bytes`] prints.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ApprovalError> {
-        let refuse = || {
-            ApprovalError::new(
-                Code::SignatureInvalid,
-                "the signed text is not a decision statement",
-            )
-        };
-        let body = bytes.strip_prefix(DOMAIN).ok_or_else(refuse)?;
-        let statement: Self = serde_json::from_slice(body).map_err(|_| refuse())?;
-        if statement.bytes()? == bytes {
-            Ok(statement)
-        } else {
-            Err(refuse())
-        }
-    }
-}
-
-/// What stands in front of every statement that is signed.
-pub(crate) const DOMAIN: &[u8] = b"approvals/decision/v1\0";
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_statement_reads_back_only_as_printed() {
-        let statement = Statement::new(
-            (
-                RequestId::from_bytes([1; 16]),
-                ActionDigest::of(b"a"),
-                PolicyDigest::of(b"p"),
-                Vote::Deny,
-            ),
-            "u_dana".parse().unwrap(),
-            None,
-            "n".to_owned(),
-            Timestamp::from_micros(1),
-        );
-        let bytes = statement.bytes().unwrap();
-        assert_eq!(Statement::parse(&bytes).unwrap(), statement);
-        let text = String::from_utf8(bytes).unwrap();
-        for (from, to) in [("deny", "approve"), ("{", "{ "), ("v1", "v2")] {
-            let other = text.replacen(from, to, 1);
-            assert!(
-                Statement::parse(other.as_bytes()).ok() != Some(statement.clone()),
-                "{from}"
-            );
-        }
-    }
 
     #[test]
     fn reasons_have_a_limit() {
