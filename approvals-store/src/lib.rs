@@ -2,6 +2,8 @@
 //!
 //! - [`sqlite::SqliteStore`] keeps the ledger in one SQLite file that several processes of one
 //!   machine share; what it acknowledges survives `kill -9` and a power cut.
+//! - `postgres::PostgresStore` (feature `postgres`) keeps it in a PostgreSQL database, for processes
+//!   on several machines.
 //! - [`home::Home`] is a state directory: that file, the key that signs it, the policy and the
 //!   people.
 //! - [`FilePin`] keeps the newest signed head on another volume, so that a store that was put back
@@ -33,6 +35,8 @@ mod files;
 #[cfg(feature = "sqlite")]
 pub mod home;
 mod pin;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod tiles;

@@ -1,5 +1,6 @@
 //! `cargo xtask setup`: installs what a fresh machine lacks, or says what to install.
 
+use std::fs;
 use std::path::PathBuf;
 
 use crate::command::{Failure, Outcome};
@@ -11,6 +12,7 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("openssl", &["openssl"]),
     ("sqlite3", &["sqlite3"]),
     ("cc", &["gcc", "libc6-dev"]),
+    ("initdb", &["postgresql"]),
 ];
 
 /// The version of cargo-deny that `deny.toml` is written for.
@@ -29,7 +31,7 @@ pub fn run(house: &House) -> Result<Outcome, Failure> {
 }
 
 fn programs(house: &House) -> Result<(), Failure> {
-    let packages = missing_packages(is_in_path);
+    let packages = missing_packages(is_installed);
     if packages.is_empty() {
         return Ok(());
     }
@@ -51,7 +53,7 @@ fn programs(house: &House) -> Result<(), Failure> {
         .words("install --yes --no-install-recommends")
         .args(&packages)
         .run()?;
-    match missing_packages(is_in_path).as_slice() {
+    match missing_packages(is_installed).as_slice() {
         [] => Ok(()),
         still => Err(Failure::new(format!(
             "the packages `{}` are installed, but their programs are not in `PATH`: add the folder they are in",
@@ -111,6 +113,13 @@ fn missing_packages(is_there: impl Fn(&str) -> bool) -> Vec<&'static str> {
         .collect()
 }
 
+/// In `PATH`, or where Debian keeps the programs of a database server.
+fn is_installed(program: &str) -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut folders = versions.flatten().map(|version| version.path().join("bin"));
+    is_in_path(program) || folders.any(|folder| folder.join(program).is_file())
+}
+
 fn is_in_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder: PathBuf| folder.join(program).is_file())
@@ -131,12 +140,22 @@ mod tests {
     #[test]
     fn only_what_is_missing_is_installed() {
         let cases: &[(&[&str], &[&str])] = &[
-            (&["ssh-keygen", "openssl", "sqlite3", "cc"], &[]),
-            (&["openssl", "cc"], &["openssh-client", "sqlite3"]),
-            (&["ssh-keygen", "openssl", "sqlite3"], &["gcc", "libc6-dev"]),
+            (&["ssh-keygen", "openssl", "sqlite3", "cc", "initdb"], &[]),
+            (&["openssl", "cc", "initdb"], &["openssh-client", "sqlite3"]),
+            (
+                &["ssh-keygen", "openssl", "sqlite3"],
+                &["gcc", "libc6-dev", "postgresql"],
+            ),
             (
                 &[],
-                &["openssh-client", "openssl", "sqlite3", "gcc", "libc6-dev"],
+                &[
+                    "openssh-client",
+                    "openssl",
+                    "sqlite3",
+                    "gcc",
+                    "libc6-dev",
+                    "postgresql",
+                ],
             ),
         ];
         for (there, expected) in cases {

@@ -156,6 +156,7 @@ fn features(house: &House) -> Result<Outcome, Failure> {
         house.cargo("check -p approvals-core --no-default-features --locked"),
         house.cargo("check -p approvals-store --no-default-features --locked"),
         house.cargo("check -p approvals-store --no-default-features --features sqlite --locked"),
+        house.cargo("check -p approvals-store --no-default-features --features postgres --locked"),
         house.cargo("check -p approvals-cedar --locked"),
     ])
 }
