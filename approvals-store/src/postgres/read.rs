@@ -3,7 +3,7 @@
 use approvals_core::clock::Timestamp;
 use approvals_core::digest::PolicyDigest;
 use approvals_core::envelope::{DisclosureKeyId, Envelope, SealedDisclosure, WrappedKey};
-use approvals_core::id::{BootId, RequestId};
+use approvals_core::id::{AgentId, BootId, RequestId};
 use approvals_core::ledger::{Frontier, Hash, StoredRecord};
 use approvals_core::ports::{Filter, Head, RequestRow};
 use approvals_core::request::{IdempotencyKey, Status};
@@ -66,10 +66,20 @@ pub(super) fn disclosures(request: RequestId) -> Question {
 }
 
 pub(super) fn requests(filter: &Filter) -> Question {
-    let limit = whole(filter.limit);
-    match filter.status {
-        None => (REQUESTS, vec![limit]),
-        Some(status) => (REQUESTS_BY_STATUS, vec![limit, Value::new(status.as_str())]),
+    let agent = filter.agent.as_ref().map(AgentId::as_str);
+    let status = filter.status.map(Status::as_str);
+    let mut values = vec![whole(filter.limit), Value::new(agent.map(str::to_owned))];
+    let by_status = Value::new(status);
+    match status {
+        _ if filter.unreviewed => {
+            values.push(by_status);
+            (REQUESTS_UNREVIEWED, values)
+        }
+        None => (REQUESTS, values),
+        Some(_) => {
+            values.push(by_status);
+            (REQUESTS_BY_STATUS, values)
+        }
     }
 }
 
@@ -151,6 +161,7 @@ pub(super) fn request_row(row: &Row) -> Result<RequestRow, Failed> {
         .map(exactly)
         .transpose()?
         .map(IdempotencyKey::from_bytes);
+    found.unreviewed = get(row, "unreviewed")?;
     Ok(found)
 }
 
@@ -237,12 +248,18 @@ const DISCLOSURES: &str = "SELECT NULL AS commitment, wrapped_by, ciphertext, 0 
     WHERE request = (SELECT n FROM approvals.ids WHERE id = $1) ORDER BY place";
 
 const REQUESTS: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n), \
-    scope, agent, status, created_at, deadline, due, running, key, last_seq \
-    FROM approvals.requests ORDER BY n DESC LIMIT $1";
+    scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
+    FROM approvals.requests WHERE ($2::text IS NULL OR agent = $2) ORDER BY n DESC LIMIT $1";
 
 const REQUESTS_BY_STATUS: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n), \
-    scope, agent, status, created_at, deadline, due, running, key, last_seq \
-    FROM approvals.requests WHERE status = $2 ORDER BY n DESC LIMIT $1";
+    scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
+    FROM approvals.requests WHERE status = $3 AND ($2::text IS NULL OR agent = $2) \
+    ORDER BY n DESC LIMIT $1";
+
+const REQUESTS_UNREVIEWED: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n), \
+    scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
+    FROM approvals.requests WHERE unreviewed AND ($2::text IS NULL OR agent = $2) \
+    AND ($3::text IS NULL OR status = $3) ORDER BY n DESC LIMIT $1";
 
 const OVERDUE: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n) \
     FROM approvals.requests WHERE due <= $1 ORDER BY due LIMIT $2";
@@ -267,6 +284,7 @@ pub(super) const ALL: &[&str] = &[
     DISCLOSURES,
     REQUESTS,
     REQUESTS_BY_STATUS,
+    REQUESTS_UNREVIEWED,
     OVERDUE,
     BY_KEY,
     COUNT,

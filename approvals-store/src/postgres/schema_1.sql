@@ -99,12 +99,14 @@ CREATE TABLE approvals.requests (
     due        bigint,
     running    bytea,
     key        bytea,
+    unreviewed boolean NOT NULL,
     last_seq   bigint NOT NULL
 ) WITH (fillfactor = 80);
 CREATE INDEX requests_by_status ON approvals.requests (status, n);
 CREATE INDEX requests_by_due ON approvals.requests (due) WHERE due IS NOT NULL;
 CREATE INDEX requests_running ON approvals.requests (n) WHERE running IS NOT NULL;
 CREATE INDEX requests_by_key ON approvals.requests (key, n) WHERE key IS NOT NULL;
+CREATE INDEX requests_unreviewed ON approvals.requests (agent, n) WHERE unreviewed;
 
 -- What opens the commitments in the records, as ciphertext under the data key of its request.
 -- Erasure deletes rows here and the one data key.

@@ -147,6 +147,7 @@ fn requests(rows: &[RequestRow]) -> Option<Step> {
                 .as_ref()
                 .map(|key| IdempotencyKey::as_bytes(key).to_vec())
         }),
+        list(rows, |row| row.unreviewed),
         list(rows, |row| number(row.last_seq)),
     ];
     (!rows.is_empty()).then_some(Step::Ask(REQUESTS, values))
@@ -268,14 +269,15 @@ const SUBTREES: &str = "INSERT INTO approvals.subtrees (level, n, hash) \
     SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[])";
 
 const REQUESTS: &str = "INSERT INTO approvals.requests \
-        (n, scope, agent, status, created_at, deadline, due, running, key, last_seq) \
+        (n, scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq) \
     SELECT (SELECT n FROM approvals.ids WHERE ids.id = changed.id), \
-        scope, agent, status, created_at, deadline, due, running, key, last_seq \
+        scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
     FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], \
-        $7::bigint[], $8::bytea[], $9::bytea[], $10::bigint[]) \
-        AS changed (id, scope, agent, status, created_at, deadline, due, running, key, last_seq) \
+        $7::bigint[], $8::bytea[], $9::bytea[], $10::boolean[], $11::bigint[]) \
+        AS changed (id, scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq) \
     ON CONFLICT (n) DO UPDATE SET status = excluded.status, deadline = excluded.deadline, \
-        due = excluded.due, running = excluded.running, last_seq = excluded.last_seq";
+        due = excluded.due, running = excluded.running, \
+        unreviewed = excluded.unreviewed, last_seq = excluded.last_seq";
 
 const DATA_KEYS: &str = "INSERT INTO approvals.data_keys (request, wrapped_by, ciphertext) \
     SELECT (SELECT n FROM approvals.ids WHERE id = request), wrapped_by, ciphertext \
