@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use approvals_core::ledger::VerifierKey;
 use approvals_core::{PersonId, Status, Timestamp};
 use clap::{Args, Parser, Subcommand};
 
@@ -37,15 +38,11 @@ pub(crate) const DEFAULT_STATE: &str = ".approvals";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Makes a state directory with a ledger, its key, a starter policy and a people file.
+    /// Makes a state directory with a ledger, its keys, a starter policy and a people file.
     #[command(
         after_help = "Never overwrites anything.\n\nExample:\n  approvals init --origin example.com/approvals"
     )]
-    Init {
-        /// The log's name in the world: your domain and a path, without spaces or `+`.
-        #[arg(long, value_name = "NAME")]
-        origin: Option<String>,
-    },
+    Init(Init),
 
     /// Lists requests that wait for people.
     #[command(after_help = "Example:\n  approvals list --status denied")]
@@ -224,6 +221,18 @@ pub(crate) struct Verify {
     /// open requests. Integrity and completeness are always of the whole log.
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) as_of: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The log's name in the world: your domain and a path, without spaces or `+`.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) origin: Option<String>,
+
+    /// The public half of a recovery key that was made on another machine; otherwise one is made here, and has to be
+    /// moved away.
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) recovery_vkey: Option<VerifierKey>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -83,7 +83,10 @@ pub use approvals_macros::requires_approval;
 pub use action::{GuardedFn, inventory, inventory_json};
 pub use card::Card;
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use commit::{Adopted, Journal, Loss, StoredLog, StoredNodes, receipt, verify, verify_source};
+pub use commit::{
+    Adopted, Journal, Loss, Opening, StoredLog, StoredNodes, key_chain, receipt, verify,
+    verify_source,
+};
 pub use digest::{ActionDigest, PolicyDigest};
 pub use directory::People;
 pub use error::{ApprovalError, Code};

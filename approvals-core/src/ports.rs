@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
 use crate::envelope::{DisclosureKeyId, Envelope, SealedDisclosure, WrappedKey};
 use crate::id::{AgentId, BootId, RequestId};
-use crate::ledger::{Frontier, Hash, Kept, StoredRecord};
+use crate::ledger::{Frontier, Hash, Kept, StoredRecord, VerifierKey};
 use crate::request::{IdempotencyKey, Status};
 use crate::scope::Scope;
 
@@ -32,6 +32,8 @@ pub struct Head {
     pub note: Option<String>,
     /// The policy that was loaded last: its version and digest.
     pub policy: Option<(u64, PolicyDigest)>,
+    /// The records that say which key signs, in order: they only save looking for them.
+    pub keys: Vec<u64>,
     /// What the store's own clock says, once the lock is held: only of a store that several
     /// machines share, whose clocks differ. It then decides what is in time, and is not written.
     pub store_clock: Option<Timestamp>,
@@ -448,13 +450,23 @@ impl fmt::Debug for dyn Store {
 #[async_trait]
 pub trait Signer: Send + Sync + fmt::Debug {
     /// The key that verifies, and the name of the log. It never changes.
-    fn vkey(&self) -> &crate::ledger::VerifierKey;
+    fn vkey(&self) -> &VerifierKey;
 
     /// The signature of a message.
     ///
     /// # Errors
     /// [`SignError`] when the key cannot be used; nothing is written then.
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+
+    /// The signer of another key of the same log, if this process can get it: asked when the log says that this
+    /// key was replaced. Without an answer this process writes nothing more.
+    ///
+    /// # Errors
+    /// [`SignError`] when it cannot be told.
+    async fn successor(&self, vkey: &VerifierKey) -> Result<Option<Arc<dyn Signer>>, SignError> {
+        let _ = vkey;
+        Ok(None)
+    }
 }
 
 /// The key could not sign.

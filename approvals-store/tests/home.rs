@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use approvals_core::ledger::LedgerKey;
+use approvals_core::ports::Signer as _;
 use approvals_core::{Code, Policy};
 use approvals_store::home::{Home, Starter};
 use support::files;
@@ -31,7 +32,7 @@ fn a_new_home_opens_and_belongs_to_its_owner() {
     assert_eq!(home.vkey(), made.vkey());
     assert_eq!(home.origin().as_str(), "test.invalid/home");
     assert_eq!(home.path(), directory);
-    assert_eq!(home.key().unwrap().vkey(home.origin()), *home.vkey());
+    assert_eq!(home.signer().unwrap().vkey(), home.vkey());
     // The starter takes one person of one group for everything, and no rule lets anything through.
     assert_eq!(home.policy().rules().count(), 0);
     assert_eq!(home.people().groups().len(), 1);
@@ -55,6 +56,8 @@ fn a_new_home_opens_and_belongs_to_its_owner() {
             "log.vkey",
             "people.toml",
             "policy.toml",
+            "recovery.key",
+            "recovery.vkey",
             "secrets.key"
         ]
     );
@@ -82,6 +85,8 @@ fn nothing_is_ever_overwritten() {
         "log.vkey",
         "policy.toml",
         "people.toml",
+        "recovery.key",
+        "recovery.vkey",
         "secrets.key",
     ] {
         let scratch = TempDir::new().unwrap();
@@ -140,6 +145,12 @@ fn what_is_missing_is_refused() {
         remove("ledger.key"),
         Code::AuditUnavailable,
         "there is no ledger key",
+    );
+    check(
+        "recovery.vkey",
+        remove("recovery.vkey"),
+        Code::AuditUnavailable,
+        "public half of the recovery key",
     );
     check(
         "secrets.key",
@@ -210,7 +221,7 @@ fn what_is_empty_or_not_what_it_should_be_is_refused() {
         "another key",
         other_key,
         Code::AuditUnavailable,
-        "private half",
+        "is in force",
     );
     let noise = |home: &Path| fs::write(home.join("approvals.db"), [9; 9_000]).unwrap();
     check("a damaged ledger", noise, Code::AuditTampered, "damaged");
@@ -267,9 +278,11 @@ fn check(what: &str, damage: impl Fn(&Path), code: Code, words: &str) {
     let directory = scratch.path().join("home");
     Home::create(&directory, starter()).unwrap();
     damage(&directory);
-    let error = Home::open(&directory)
-        .and_then(|home| home.gate().map(drop))
-        .unwrap_err();
+    let opened = async { Home::open(&directory)?.gate()?.open().await };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let error = runtime.unwrap().block_on(opened).unwrap_err();
     assert_eq!(error.code(), code, "{what}: {error}");
     assert!(error.to_string().contains(words), "{what}: {error}");
 }

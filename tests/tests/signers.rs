@@ -85,7 +85,7 @@ const AUTO: &str = "[[rule]]\nid = \"auto\"\nscope = \"db.drop\"\neffect = \"aut
 fn faults() -> Vec<(Mood, &'static str)> {
     vec![
         (Mood::Refuses, "access to the key was revoked"),
-        (Mood::Hangs, "no signature within 30ms"),
+        (Mood::Hangs, "no answer within 30ms"),
         (Mood::SignsWithAnotherKey, "does not verify"),
         (Mood::SignsSomethingElse, "does not verify"),
         (Mood::Says(Vec::new()), "does not verify"),

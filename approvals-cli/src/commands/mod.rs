@@ -20,7 +20,7 @@ use crate::failure::Failure;
 /// Runs what was typed.
 pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
     match &cli.command {
-        Command::Init { origin } => init::run(cli, origin.as_deref()),
+        Command::Init(init) => init::run(cli, init),
         Command::List(list) => wait(list::run(cli, list)),
         Command::Show(one) => wait(show::run(cli, one)),
         Command::Approve(approve) => {

@@ -18,7 +18,7 @@ pub(crate) async fn run(cli: &Cli, proof: &Proof) -> Result<Answer, Failure> {
         Some(record) => state.gate.receipt_of(id, record).await?,
         None => state.gate.receipt(id).await?,
     };
-    let record = proven(&state.gate, id, &receipt)?;
+    let record = proven(&state.gate, id, &receipt).await?;
     let text = match (file, &proof.out) {
         (Some(file), Some(path)) => {
             file.keep(&receipt.to_string())?;
@@ -42,7 +42,7 @@ pub(super) async fn save(
 ) -> Result<Value, Failure> {
     let made = async {
         let receipt = gate.receipt_of(id, record).await?;
-        let record = proven(gate, id, &receipt)?;
+        let record = proven(gate, id, &receipt).await?;
         file.keep(&receipt.to_string())?;
         Ok(json(&receipt, &record))
     };
@@ -55,9 +55,10 @@ pub(super) async fn save(
 }
 
 /// What the record says; a receipt that was just made verifies.
-fn proven(gate: &Gate, id: RequestId, receipt: &Receipt) -> Result<AuditRecord, Failure> {
+async fn proven(gate: &Gate, id: RequestId, receipt: &Receipt) -> Result<AuditRecord, Failure> {
+    let keys = gate.journal().keys().await?;
     let proven = receipt
-        .verify(gate.journal().vkey())
+        .verify_by(&keys)
         .map_err(|error| Failure::new(Code::AuditTampered, error.to_string()).about(id))?;
     Ok(proven.record().clone())
 }

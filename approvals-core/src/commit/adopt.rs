@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
+use super::keys::Signs;
 use super::open::check;
-use super::pen::Pen;
 use super::pin::{Desk, Relation, forked, parse, refuse, relate, rolled_back, stuck, unread};
 use super::{Opening, Work, stopped, store_error};
 use crate::envelope::Vault;
@@ -37,24 +37,29 @@ pub struct Adopted {
 /// by adopting again.
 pub(crate) fn adopt(
     mut store: Box<dyn Store>,
-    opening: Opening,
+    mut opening: Opening,
     loss: Loss,
 ) -> Result<Adopted, ApprovalError> {
     let key = opening.signer.vkey().clone();
-    let vault = Vault::new(key.name().as_str(), opening.disclosure_key);
-    let Some(pinning) = opening.pinning else {
+    let vault = Vault::new(key.name().as_str(), opening.secrets.disclosure_key());
+    let Some(pinning) = opening.pinning.take() else {
         let message = "there is no head pin to set; name the place that it is to be kept in";
         return Err(ApprovalError::new(Code::Misuse, message));
     };
     let mut desk = Desk::start(pinning)?;
-    let found = check(&mut *store, &key, &vault, |reader, head| {
+    let (keys, found) = check(&mut *store, &opening, &vault, |reader, head| {
         look(&mut desk, &key, reader, head, loss)
     })?;
     let before = found.note.as_ref().map(|note| note.claim().clone());
     let boot = BootId::random()?;
     store.announce(boot).map_err(store_error)?;
-    let pen = Pen::new(opening.signer, opening.patience);
-    let mut engine = Engine::new(store, pen, opening.clock, boot, vault, Arc::default(), None);
+    let signs = Signs {
+        pen: opening.pen(),
+        keys,
+        recovery: None,
+    };
+    let clock = opening.clock;
+    let mut engine = Engine::new(store, signs, clock, boot, vault, Arc::default(), None);
     let event = LogEvent::Recovered { pinned: found.note };
     let recorded = engine.run_one(Work::Log(event));
     recorded.unwrap_or_else(|| Err(stopped()))?;

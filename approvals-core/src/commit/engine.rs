@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fold::fact;
+use super::keys::Signs;
 use super::links::Links;
-use super::pen::Pen;
+use super::pen::{Pen, seal};
 use super::pin::Pinned;
 use super::stage::{Known, Stage};
 use super::wait::Waits;
@@ -15,7 +16,7 @@ use crate::clock::Clock;
 use crate::envelope::Vault;
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
-use crate::ledger::{Checkpoint, Frontier, Origin};
+use crate::ledger::{Checkpoint, Frontier, KeyChain, Origin, VerifierKey};
 use crate::lifecycle::Command;
 use crate::ports::{Due, Head, Reader, Store};
 
@@ -29,6 +30,10 @@ pub(super) struct Engine {
     pub(super) store: Box<dyn Store>,
     pub(super) log: Origin,
     pub(super) pen: Pen,
+    /// The keys of the log, as far as it was followed.
+    pub(super) keys: KeyChain,
+    /// The recovery key of a log that has not begun.
+    pub(super) recovery: Option<VerifierKey>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) boot: BootId,
     pub(super) vault: Vault,
@@ -46,17 +51,24 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(
         store: Box<dyn Store>,
-        pen: Pen,
+        signs: Signs,
         clock: Arc<dyn Clock>,
         boot: BootId,
         vault: Vault,
         waits: Arc<Waits>,
         pin: Option<Box<Pinned>>,
     ) -> Self {
+        let Signs {
+            pen,
+            keys,
+            recovery,
+        } = signs;
         Self {
             store,
             log: pen.vkey().name().clone(),
             pen,
+            keys,
+            recovery,
             clock,
             boot,
             vault,
@@ -92,6 +104,9 @@ impl Engine {
     /// Carries out steps in one transaction, and answers when it is durable.
     pub(super) fn run(&mut self, works: Vec<Work>) -> Vec<Reply> {
         let count = works.len();
+        if count == 0 && self.owed.is_empty() {
+            return Vec::new();
+        }
         let owed = std::mem::take(&mut self.owed);
         let facts: Vec<Command> = works.iter().filter_map(fact).cloned().collect();
         match self.transaction(&owed, works) {
@@ -109,29 +124,14 @@ impl Engine {
         owed: &[Command],
         works: Vec<Work>,
     ) -> Result<Vec<Reply>, ApprovalError> {
-        if let Some(why) = &self.halted {
-            return Err(why.clone());
-        }
-        let head = match self.store.begin() {
-            Ok(head) => head,
-            Err(error) => return Err(self.failed(&error)),
-        };
-        if let Err(error) = self.grown(&head).and_then(|()| self.pin(&head)) {
-            self.store.rollback();
-            return Err(error);
-        }
-        if head.frontier.size() != self.size {
-            // Somebody else wrote: what was folded may be behind.
-            self.cache.clear();
-        }
-        let mut stage = Stage::new(&head, self.boot, self.written);
-        let replies = match self.fill(&mut stage, owed, works) {
-            Ok(replies) => replies,
-            Err(error) => {
-                self.store.rollback();
-                return Err(error);
-            }
-        };
+        let head = self.begin()?;
+        let standing = self
+            .follow_keys(&head)
+            .and_then(|()| self.take_up_the_key());
+        self.or_rollback(standing)?;
+        let mut stage = self.stage(&head);
+        let filled = self.fill(&mut stage, owed, works);
+        let replies = self.or_rollback(filled)?;
         let nothing = stage.batch.records.is_empty()
             && stage.batch.delivered.is_empty()
             && stage.batch.channels.is_empty();
@@ -140,17 +140,50 @@ impl Engine {
             self.size = head.frontier.size();
             return Ok(replies);
         }
-        if let Err(error) = self.seal(&mut stage) {
+        let sealed = self.seal(&mut stage, &[&self.pen]);
+        self.or_rollback(sealed)?;
+        self.commit(stage)?;
+        Ok(replies)
+    }
+
+    /// Takes the store's lock, and looks whether it still has everything that was seen in it.
+    pub(super) fn begin(&mut self) -> Result<Head, ApprovalError> {
+        if let Some(why) = &self.halted {
+            return Err(why.clone());
+        }
+        let head = self.store.begin().map_err(|error| self.failed(&error))?;
+        let fits = self.grown(&head).and_then(|()| self.pin(&head));
+        self.or_rollback(fits)?;
+        if head.frontier.size() != self.size {
+            // Somebody else wrote: what was folded may be behind.
+            self.cache.clear();
+        }
+        Ok(head)
+    }
+
+    pub(super) fn stage(&self, head: &Head) -> Stage {
+        Stage::new(head, self.boot, self.written)
+    }
+
+    /// Lets the lock go when a step failed.
+    pub(super) fn or_rollback<T>(
+        &mut self,
+        step: Result<T, ApprovalError>,
+    ) -> Result<T, ApprovalError> {
+        if step.is_err() {
             self.store.rollback();
-            return Err(error);
         }
-        if let Err(error) = self.store.commit(&stage.batch) {
-            return Err(self.failed(&error));
-        }
+        step
+    }
+
+    /// Makes a batch durable, and pins its head.
+    pub(super) fn commit(&mut self, stage: Stage) -> Result<(), ApprovalError> {
+        let committed = self.store.commit(&stage.batch);
+        committed.map_err(|error| self.failed(&error))?;
         // Durable, and not yet pinned: a crash here leaves a log that goes on where the pin ends.
         let pinned = self.pin(&stage.batch.head);
         self.settle(stage, pinned.is_ok());
-        pinned.map(|()| replies)
+        pinned
     }
 
     /// Refuses a store that has less than this process has seen in it.
@@ -207,7 +240,7 @@ impl Engine {
         self.halt(halted(&error.to_string()))
     }
 
-    fn seal(&self, stage: &mut Stage) -> Result<(), ApprovalError> {
+    pub(super) fn seal(&self, stage: &mut Stage, pens: &[&Pen]) -> Result<(), ApprovalError> {
         let signs = self.store.is_durable();
         let batch = stage.close();
         // The bytes that were hashed are the bytes that are written: look once more before signing.
@@ -222,7 +255,7 @@ impl Engine {
             ));
         }
         if signs {
-            batch.head.note = Some(self.pen.seal(&self.checkpoint(&batch.head.frontier))?);
+            batch.head.note = Some(seal(&self.checkpoint(&batch.head.frontier), pens)?);
         }
         Ok(())
     }
@@ -238,6 +271,8 @@ impl Engine {
     /// What signs the head of a store that forgets, and that head; none while the log is empty.
     pub(super) fn unsigned(&mut self) -> Result<Option<(Pen, Checkpoint)>, ApprovalError> {
         let head = self.store.head().map_err(store_error)?;
+        self.follow_keys(&head)?;
+        self.take_up_the_key()?;
         let begun = head.frontier.size() > 0;
         Ok(begun.then(|| (self.pen.clone(), self.checkpoint(&head.frontier))))
     }

@@ -6,12 +6,15 @@
 mod adopt;
 mod engine;
 mod fold;
+mod keys;
 mod links;
 mod nodes;
 mod open;
+mod opening;
 mod pen;
 mod pin;
 mod receipt;
+mod rekey;
 mod seal;
 mod stage;
 mod steps;
@@ -28,25 +31,29 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::clock::Clock;
 use crate::digest::PolicyDigest;
-use crate::envelope::{DisclosureKey, Vault};
+use crate::envelope::Vault;
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
 use crate::ledger::{
-    AuditRecord, Checkpoint, LogEvent, Origin, Receipt, Report, Verifier, VerifierKey, empty_root,
+    AuditRecord, Checkpoint, KeyChain, KeyRevocation, LogEvent, Origin, Receipt, Report, Verifier,
+    VerifierKey, empty_root,
 };
 use crate::lifecycle::{Command, Refusal, RequestState};
-use crate::ports::{Bell, Due, Pinning, Reader, Signer, Store, StoreError};
+use crate::ports::{Bell, Due, Reader, Signer, Store, StoreError};
 use crate::sealed::Disclosure;
 
 pub(crate) use adopt::adopt;
 pub use adopt::{Adopted, Loss};
 use engine::Engine;
+use keys::Signs;
+pub use keys::key_chain;
 pub use nodes::StoredNodes;
+pub use opening::Opening;
 use pen::Pen;
 use pin::{Desk, Pinned};
 pub use receipt::receipt;
+use rekey::Rekey;
 use thread::{Committer, POLL, ReaderThread, SAFETY_NET};
 pub use verify::{StoredLog, verify, verify_source};
 use wait::Waits;
@@ -72,18 +79,6 @@ enum Lane {
         committer: Committer,
         reader: ReaderThread,
     },
-}
-
-/// What a journal is opened with.
-pub(crate) struct Opening {
-    pub(crate) signer: Arc<dyn Signer>,
-    /// How long one signature may take.
-    pub(crate) patience: Duration,
-    /// What wraps the data keys of disclosures.
-    pub(crate) disclosure_key: DisclosureKey,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// Where the newest head is kept beside the store.
-    pub(crate) pinning: Option<Pinning>,
 }
 
 /// What is to be written.
@@ -174,21 +169,29 @@ impl Journal {
     ///   cannot be read or moved in time;
     /// - `Misuse` when a store that forgets is to be pinned;
     /// - `StoreUnavailable` when the store cannot be read or written.
-    pub(crate) fn open(mut store: Box<dyn Store>, opening: Opening) -> Result<Self, ApprovalError> {
+    pub fn open(store: impl Store, opening: Opening) -> Result<Self, ApprovalError> {
+        Self::open_boxed(Box::new(store), opening)
+    }
+
+    pub(crate) fn open_boxed(
+        mut store: Box<dyn Store>,
+        mut opening: Opening,
+    ) -> Result<Self, ApprovalError> {
         let durable = store.is_durable();
-        let key = opening.signer.vkey().clone();
-        let log = key.name().clone();
-        let vault = Vault::new(log.as_str(), opening.disclosure_key);
-        let pen = Pen::new(opening.signer, opening.patience);
-        let desk = opening.pinning.map(Desk::start).transpose()?;
+        let log = opening.signer.vkey().name().clone();
+        let vault = Vault::new(log.as_str(), opening.secrets.disclosure_key());
+        let desk = opening.pinning.take().map(Desk::start).transpose()?;
         if desk.is_some() && !durable {
             let message = "a store that forgets cannot be pinned: its log is gone at the next start; use a durable store, or no pin";
             return Err(ApprovalError::new(Code::Misuse, message));
         }
-        let pin = open::check(&mut *store, &key, &vault, |reader, head| {
-            let open = |desk| Pinned::open(desk, key.clone(), reader, head, || first(&pen));
+        let pen = opening.pen();
+        let (keys, pin) = open::check(&mut *store, &opening, &vault, |reader, head| {
+            let key = pen.vkey().clone();
+            let open = |desk| Pinned::open(desk, key, reader, head, || first(&pen));
             desk.map(open).transpose()
         })?;
+        let key = keys.genesis().clone();
         let boot = BootId::random()?;
         store.announce(boot).map_err(store_error)?;
         let reader = store.reader().map_err(store_error)?;
@@ -198,7 +201,11 @@ impl Journal {
         let poll = if rings { SAFETY_NET } else { POLL };
         let engine = Engine::new(
             store,
-            pen,
+            Signs {
+                pen,
+                keys,
+                recovery: opening.recovery,
+            },
             opening.clock,
             boot,
             vault.clone(),
@@ -228,7 +235,7 @@ impl Journal {
         &self.0.log
     }
 
-    /// The key that verifies the log: what a receipt is checked with.
+    /// The key that the log began with: what auditors pin.
     #[must_use]
     pub fn vkey(&self) -> &VerifierKey {
         &self.0.key
@@ -328,6 +335,51 @@ impl Journal {
         watch
     }
 
+    /// The keys of the log, as far as it was written.
+    ///
+    /// # Errors
+    /// `AuditTampered` when its records about keys make no sense, `StoreUnavailable` when the store cannot be
+    /// read.
+    pub async fn keys(&self) -> Result<KeyChain, ApprovalError> {
+        let genesis = self.0.key.clone();
+        self.read(move |reader| Ok(key_chain(reader, &genesis)))
+            .await?
+    }
+
+    /// Hands the log over to another key: from here on it signs, and this process with it.
+    ///
+    /// The key in force endorses the new one on record, and both sign the head over that record. Other processes
+    /// are refused until they have the new key. Give the log secrets of their own first, if they were derived
+    /// from the key: see [`Secrets`](crate::ledger::Secrets).
+    ///
+    /// # Errors
+    /// - `Misuse` when the key has a part in this log already, or is of another log;
+    /// - `AuditUnavailable` when a key does not sign, or this process does not hold the one in force;
+    /// - `StoreUnavailable` when the store cannot be written. Nothing has changed then.
+    pub async fn rotate_key(&self, new: impl Signer + 'static) -> Result<(), ApprovalError> {
+        self.rekey(Rekey::Rotate(Arc::new(new))).await
+    }
+
+    /// Takes the log from a key that others may hold, with the word of the recovery key.
+    ///
+    /// The key of this journal is the one in force from here on: open the journal with it for that. It need not
+    /// have been in force before, and the revoked key need not be there any more.
+    ///
+    /// # Errors
+    /// - `Misuse` when the revocation does not count, with the reason, or names another key than this journal's;
+    /// - `AuditUnavailable` when the key does not sign, `StoreUnavailable` when the store cannot be written.
+    ///   Nothing has changed then.
+    pub async fn revoke_key(&self, revocation: KeyRevocation) -> Result<(), ApprovalError> {
+        self.rekey(Rekey::Revoke(revocation)).await
+    }
+
+    async fn rekey(&self, change: Rekey) -> Result<(), ApprovalError> {
+        match &self.0.lane {
+            Lane::Inline(engine) => hold(engine).rekey(change),
+            Lane::Threads { committer, .. } => committer.rekey(change).await,
+        }
+    }
+
     /// The signed head over everything written so far.
     ///
     /// A store that forgets signs it now; a durable one has signed it with every batch.
@@ -351,14 +403,16 @@ impl Journal {
     /// - `AuditTampered` when the store does not prove it, `AuditUnavailable` when the key cannot
     ///   sign, `StoreUnavailable` when the store cannot be read.
     pub async fn receipt(&self, seq: u64) -> Result<Receipt, ApprovalError> {
-        let key = self.0.key.clone();
+        let genesis = self.0.key.clone();
         match &self.0.lane {
             Lane::Inline(engine) => {
                 let note = sign_now(engine).await?.map(|(_, note)| note);
-                receipt::under(hold(engine).reader(), &key, seq, note.as_deref())
+                let mut engine = hold(engine);
+                let key = engine.keys.current().clone();
+                receipt::under(engine.reader(), &key, seq, note.as_deref())
             }
             Lane::Threads { .. } => {
-                self.read(move |reader| Ok(receipt(reader, &key, seq)))
+                self.read(move |reader| Ok(receipt(reader, &genesis, seq)))
                     .await?
             }
         }
@@ -445,11 +499,12 @@ fn tampered(seq: u64, message: &str) -> ApprovalError {
 
 /// The signed head of a log without records.
 fn first(pen: &Pen) -> Result<String, ApprovalError> {
-    pen.seal(&Checkpoint {
+    let head = Checkpoint {
         origin: pen.vkey().name().clone(),
         size: 0,
         root: empty_root(),
-    })
+    };
+    pen::seal(&head, &[pen])
 }
 
 fn stopped() -> ApprovalError {

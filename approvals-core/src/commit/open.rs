@@ -4,11 +4,11 @@ use crate::digest::PolicyDigest;
 use crate::envelope::Vault;
 use crate::error::{ApprovalError, Code};
 use crate::ledger::{
-    AuditRecord, Entry, Frontier, LogEvent, SignedCheckpoint, StoredRecord, VerifierKey, leaf_hash,
+    AuditRecord, Entry, Frontier, KeyChain, LogEvent, SignedCheckpoint, StoredRecord, leaf_hash,
 };
 use crate::ports::{Head, Reader, Store};
 
-use super::store_error;
+use super::{Opening, keys, store_error};
 
 /// At least this many of the last records are looked at again.
 const TAIL: u64 = 256;
@@ -22,22 +22,51 @@ const PAGE: usize = 64;
 /// And never more than this many, so that opening stays quick.
 const MOST: u64 = 65_536;
 
-/// Refuses a log whose head is not signed by the key, or whose last records are not the ones that
-/// were signed, and a store that is sealed under another disclosure key; looks further with `then`.
-/// Writes nothing.
+/// Refuses a log whose head is not signed by the key in force, or whose last records are not the
+/// ones that were signed, and a store that is sealed under another disclosure key; looks further
+/// with `then`, and gives the keys of the log. Writes nothing.
 pub(super) fn check<T>(
     store: &mut dyn Store,
-    key: &VerifierKey,
+    opening: &Opening,
     vault: &Vault,
     then: impl FnOnce(&mut dyn Reader, &Head) -> Result<T, ApprovalError>,
-) -> Result<T, ApprovalError> {
+) -> Result<(KeyChain, T), ApprovalError> {
     // Inside a transaction: what others write meanwhile is not taken for damage.
     let head = store.begin().map_err(store_error)?;
-    let verdict = check_tail(store, &head, key)
-        .and_then(|()| check_seal(&head, vault))
-        .and_then(|()| then(store, &head));
+    let verdict = check_keys(store, &head, opening).and_then(|keys| {
+        check_tail(store, &head, &keys)?;
+        check_seal(&head, vault)?;
+        Ok((keys, then(store, &head)?))
+    });
     store.rollback();
     verdict
+}
+
+fn check_keys(
+    store: &mut dyn Store,
+    head: &Head,
+    opening: &Opening,
+) -> Result<KeyChain, ApprovalError> {
+    let genesis = match &opening.genesis {
+        Some(pinned) => pinned.clone(),
+        None => keys::genesis(store, head, opening.signer.vkey())?,
+    };
+    let keys = keys::follow(store, head, &genesis)?;
+    let begun = head.frontier.size() > 0;
+    if let (false, Some(recovery)) = (begun, &opening.recovery) {
+        let first = LogEvent::Genesis {
+            vkey: genesis,
+            recovery: Some(recovery.clone()),
+        };
+        let fits = keys.clone().apply(0, &first);
+        fits.map_err(|fault| ApprovalError::new(Code::Misuse, fault.to_string()))?;
+    }
+    if begun && opening.recovery.is_some() && keys.recovery() != opening.recovery.as_ref() {
+        return Err(tampered(
+            "its first record names another recovery key than the one that belongs to it",
+        ));
+    }
+    Ok(keys)
 }
 
 fn check_seal(head: &Head, vault: &Vault) -> Result<(), ApprovalError> {
@@ -53,7 +82,7 @@ fn check_seal(head: &Head, vault: &Vault) -> Result<(), ApprovalError> {
     }
 }
 
-fn check_tail(store: &mut dyn Store, head: &Head, key: &VerifierKey) -> Result<(), ApprovalError> {
+fn check_tail(store: &mut dyn Store, head: &Head, keys: &KeyChain) -> Result<(), ApprovalError> {
     let size = head.frontier.size();
     if !store.records(size, 1).map_err(store_error)?.is_empty() {
         return Err(tampered(&format!(
@@ -64,20 +93,21 @@ fn check_tail(store: &mut dyn Store, head: &Head, key: &VerifierKey) -> Result<(
         return Ok(());
     }
     if store.is_durable() {
-        check_note(head, key)?;
+        check_note(head, keys)?;
     }
     check_records(store, &head.frontier)?;
-    check_policy(store, head, key)
+    check_policy(store, head, keys)
 }
 
-fn check_note(head: &Head, key: &VerifierKey) -> Result<(), ApprovalError> {
+fn check_note(head: &Head, keys: &KeyChain) -> Result<(), ApprovalError> {
     let note = head
         .note
         .as_deref()
         .ok_or_else(|| tampered("it has records and no signed checkpoint"))?;
-    let signed = SignedCheckpoint::parse(note)
-        .and_then(|note| note.verify(key))
-        .map_err(|error| tampered(&error.to_string()))?;
+    let note = SignedCheckpoint::parse(note).map_err(|error| tampered(&error.to_string()))?;
+    let signed = keys
+        .verify(&note)
+        .map_err(|fault| tampered(&fault.to_string()))?;
     if signed.size != head.frontier.size() || signed.root != head.frontier.root() {
         return Err(tampered(
             "the signed checkpoint is not about the records that are there",
@@ -146,11 +176,7 @@ fn check_leaves(store: &mut dyn Store, from: u64, end: u64) -> Result<(), Approv
 }
 
 /// The policy in force is what the log says; the copy in the head only saves looking for it.
-fn check_policy(
-    store: &mut dyn Store,
-    head: &Head,
-    key: &VerifierKey,
-) -> Result<(), ApprovalError> {
+fn check_policy(store: &mut dyn Store, head: &Head, keys: &KeyChain) -> Result<(), ApprovalError> {
     let mut before = head.frontier.size();
     loop {
         let page = store.log_records(before, PAGE).map_err(store_error)?;
@@ -159,8 +185,16 @@ fn check_policy(
         };
         before = oldest.seq;
         for stored in &page {
-            let record = AuditRecord::decode(&stored.bytes, key.name())
+            let record = AuditRecord::decode(&stored.bytes, keys.genesis().name())
                 .map_err(|error| tampered(&error.to_string()))?;
+            if matches!(&record.entry, Entry::Log(event) if event.is_about_keys())
+                && !keys.records().contains(&stored.seq)
+            {
+                return Err(tampered(&format!(
+                    "record {} is about keys and the store does not say so",
+                    stored.seq
+                )));
+            }
             if let Entry::Log(LogEvent::PolicyLoaded {
                 version, digest, ..
             }) = record.entry

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use crate::error::{ApprovalError, Code};
-use crate::ledger::{Checkpoint, VerifierKey, sign_note};
+use crate::ledger::{Checkpoint, VerifierKey, signature_line};
 use crate::ports::{SignError, Signer};
 
 /// A signer, and how long it may take.
@@ -35,47 +35,85 @@ impl Pen {
         self.signer.vkey()
     }
 
-    /// Signs a head, holding this thread meanwhile.
-    pub(super) fn seal(&self, head: &Checkpoint) -> Result<String, ApprovalError> {
-        let body = head.body();
-        let _inside = self.runtime.as_ref().map(Handle::enter);
-        let signed = wait(self.signer.sign(body.as_bytes()), self.patience);
-        self.note(&body, signed)
+    /// The same pen with another key in it.
+    pub(super) fn with(&self, signer: Arc<dyn Signer>) -> Self {
+        Self {
+            signer,
+            ..self.clone()
+        }
+    }
+
+    /// The pen for another key of the same log, if this process can get it.
+    pub(super) fn successor(&self, vkey: &VerifierKey) -> Result<Option<Self>, ApprovalError> {
+        let found = self.drive(self.signer.successor(vkey));
+        let found = found.ok_or_else(|| self.late())?;
+        let found = found.map_err(|error| refuse(&error))?;
+        let found = found.filter(|signer| signer.vkey() == vkey);
+        Ok(found.map(|signer| self.with(signer)))
+    }
+
+    /// The signature of a message, checked; holds this thread meanwhile.
+    pub(super) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, ApprovalError> {
+        let signed = self.drive(self.signer.sign(message));
+        self.check(message, signed)
     }
 
     /// Signs a head, for whoever can wait without holding anything.
     pub(super) async fn write(&self, head: &Checkpoint) -> Result<String, ApprovalError> {
         if Handle::try_current().is_err() {
             // Without a runtime there is no timer either.
-            return self.seal(head);
+            return seal(head, &[self]);
         }
         let body = head.body();
         let signing = self.signer.sign(body.as_bytes());
         let signed = tokio::time::timeout(self.patience, signing).await.ok();
-        self.note(&body, signed)
+        let signature = self.check(body.as_bytes(), signed)?;
+        Ok(format!("{body}\n{}", self.line(&signature)))
     }
 
-    /// The note, if the signature is one of this key over these bytes.
-    fn note(
-        &self,
-        body: &str,
-        signed: Option<Result<Vec<u8>, SignError>>,
-    ) -> Result<String, ApprovalError> {
-        let refuse = |why: String| {
-            let message = format!(
-                "the checkpoint could not be signed and nothing was written: {why}; see to the signer of the ledger and try again"
-            );
-            ApprovalError::new(Code::AuditUnavailable, message)
-        };
-        let signature = match signed {
-            Some(signed) => signed.map_err(|error| refuse(error.to_string()))?,
-            None => return Err(refuse(format!("no signature within {:?}", self.patience))),
-        };
-        let vkey = self.vkey();
-        vkey.verify(body.as_bytes(), &signature)
-            .map_err(|error| refuse(error.to_string()))?;
-        Ok(sign_note(body, vkey.name(), vkey.id(), &signature))
+    fn drive<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let _inside = self.runtime.as_ref().map(Handle::enter);
+        wait(work, self.patience)
     }
+
+    /// The signature, if it is one of this key over these bytes.
+    fn check(
+        &self,
+        message: &[u8],
+        signed: Option<Result<Vec<u8>, SignError>>,
+    ) -> Result<Vec<u8>, ApprovalError> {
+        let signature = signed.ok_or_else(|| self.late())?;
+        let signature = signature.map_err(|error| refuse(&error))?;
+        let verified = self.vkey().verify(message, &signature);
+        verified.map_err(|error| refuse(&error))?;
+        Ok(signature)
+    }
+
+    fn line(&self, signature: &[u8]) -> String {
+        let vkey = self.vkey();
+        signature_line(vkey.name(), vkey.id(), signature)
+    }
+
+    fn late(&self) -> ApprovalError {
+        refuse(&format!("no answer within {:?}", self.patience))
+    }
+}
+
+/// The head as a note with a line of each pen; holds this thread meanwhile.
+pub(super) fn seal(head: &Checkpoint, pens: &[&Pen]) -> Result<String, ApprovalError> {
+    let body = head.body();
+    let mut note = format!("{body}\n");
+    for pen in pens {
+        note += &pen.line(&pen.sign(body.as_bytes())?);
+    }
+    Ok(note)
+}
+
+fn refuse(why: &dyn std::fmt::Display) -> ApprovalError {
+    let message = format!(
+        "the ledger could not be signed and nothing was written: {why}; see to its signer and try again"
+    );
+    ApprovalError::new(Code::AuditUnavailable, message)
 }
 
 /// Drives a future on this thread until it is done, or for so long.

@@ -3,12 +3,14 @@
 use std::fmt::Display;
 
 use super::nodes::StoredNodes;
-use super::store_error;
+use super::{keys, store_error};
 use crate::error::{ApprovalError, Code};
 use crate::ledger::{NoteError, Receipt, SignedCheckpoint, VerifierKey};
 use crate::ports::Reader;
 
 /// The receipt of one stored record, under the newest signed head; checked before it is given.
+///
+/// `genesis` is the key that the log began with; the key that signed the head follows from its records.
 ///
 /// Reads O(log n) of the store, and needs no right to write and no private key.
 ///
@@ -19,11 +21,12 @@ use crate::ports::Reader;
 /// - `StoreUnavailable` when the store cannot be read.
 pub fn receipt(
     reader: &mut dyn Reader,
-    key: &VerifierKey,
+    genesis: &VerifierKey,
     seq: u64,
 ) -> Result<Receipt, ApprovalError> {
-    let note = reader.head().map_err(store_error)?.note;
-    under(reader, key, seq, note.as_deref())
+    let head = reader.head().map_err(store_error)?;
+    let keys = keys::follow(reader, &head, genesis)?;
+    under(reader, keys.current(), seq, head.note.as_deref())
 }
 
 /// The receipt of one stored record, under this head of the store.

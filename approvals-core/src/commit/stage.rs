@@ -30,6 +30,8 @@ pub(super) struct Stage {
     /// What the store's clock said, and when.
     pub(super) store_clock: Option<(Timestamp, Instant)>,
     pub(super) policy: Option<(u64, PolicyDigest)>,
+    /// The records that say which key signs.
+    signed_in: Vec<u64>,
     pub(super) disclosure_key: Option<DisclosureKeyId>,
     pub(super) written: u64,
     pub(super) known: HashMap<RequestId, Known>,
@@ -50,6 +52,7 @@ impl Stage {
             last_at: head.last_at,
             store_clock: head.store_clock.map(|at| (at, Instant::now())),
             policy: head.policy,
+            signed_in: head.keys.clone(),
             disclosure_key: head.disclosure_key,
             written,
             known: HashMap::new(),
@@ -69,6 +72,9 @@ impl Stage {
         at: Timestamp,
         log: &Origin,
     ) -> Result<(), ApprovalError> {
+        if event.is_about_keys() {
+            self.signed_in.push(self.frontier.size());
+        }
         let (stored, _) = self.encode(Entry::Log(event), None, at, log, 0)?;
         self.push(stored, None, at);
         Ok(())
@@ -211,6 +217,7 @@ impl Stage {
             last_at: self.last_at,
             note: None,
             policy: self.policy,
+            keys: self.signed_in.clone(),
             store_clock: None,
             disclosure_key: self.disclosure_key,
         };

@@ -290,13 +290,9 @@ impl Engine {
     }
 
     /// The genesis of a new log, and the first record of this process.
-    fn preface(&self, stage: &mut Stage, now: Timestamp) -> Result<(), ApprovalError> {
+    pub(super) fn preface(&self, stage: &mut Stage, now: Timestamp) -> Result<(), ApprovalError> {
         if stage.frontier.size() == 0 {
-            let genesis = LogEvent::Genesis {
-                vkey: self.pen.vkey().clone(),
-                recovery: None,
-            };
-            stage.log_event(genesis, now, &self.log)?;
+            stage.log_event(self.genesis(), now, &self.log)?;
         }
         if !stage.opened {
             stage.opened = true;
@@ -304,6 +300,14 @@ impl Engine {
             stage.log_event(LogEvent::Opened { version }, now, &self.log)?;
         }
         Ok(())
+    }
+
+    /// What a new log begins with.
+    pub(super) fn genesis(&self) -> LogEvent {
+        LogEvent::Genesis {
+            vkey: self.pen.vkey().clone(),
+            recovery: self.recovery.clone(),
+        }
     }
 
     fn known(&mut self, stage: &Stage, request: RequestId) -> Result<Option<Known>, ApprovalError> {

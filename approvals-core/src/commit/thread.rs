@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::engine::Engine;
+use super::rekey::Rekey;
 use super::wait::Waits;
 use super::{Reply, Work, stopped, store_error};
 use crate::error::{ApprovalError, Code};
@@ -29,6 +30,7 @@ enum Job {
         Duration,
         oneshot::Sender<Result<Vec<Due>, ApprovalError>>,
     ),
+    Rekey(Rekey, oneshot::Sender<Result<(), ApprovalError>>),
 }
 
 pub(super) struct Committer(Worker<Job>);
@@ -53,6 +55,12 @@ impl Committer {
         self.0.send(Job::TakeDue(channels, lease, reply));
         receiver.await.unwrap_or_else(|_| Err(stopped()))
     }
+
+    pub(super) async fn rekey(&self, change: Rekey) -> Result<(), ApprovalError> {
+        let (reply, receiver) = oneshot::channel();
+        self.0.send(Job::Rekey(change, reply));
+        receiver.await.unwrap_or_else(|_| Err(stopped()))
+    }
 }
 
 fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
@@ -60,6 +68,7 @@ fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
         let mut works = Vec::new();
         let mut replies = Vec::new();
         let mut dues = Vec::new();
+        let mut rekeys = Vec::new();
         // Whatever has queued up meanwhile shares the one sync; nobody waits for company.
         for job in std::iter::once(first).chain(jobs.try_iter().take(BATCH - 1)) {
             match job {
@@ -68,6 +77,7 @@ fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
                     replies.push(reply);
                 }
                 Job::TakeDue(channels, lease, reply) => dues.push((channels, lease, reply)),
+                Job::Rekey(change, reply) => rekeys.push((change, reply)),
             }
         }
         for (reply, answer) in replies.into_iter().zip(engine.run(works)) {
@@ -76,6 +86,9 @@ fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
         }
         for (channels, lease, reply) in dues {
             let _ = reply.send(engine.take_due(&channels, lease));
+        }
+        for (change, reply) in rekeys {
+            let _ = reply.send(engine.rekey(change));
         }
     }
 }

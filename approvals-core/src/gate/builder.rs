@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use super::signing::{Keys, LocalSigner};
+use super::signing::{Keys, Known, LocalSigner};
 use super::{Gate, Inner, Options};
 use crate::clock::{Clock, SystemClock};
-use crate::commit::{Adopted, Journal, Loss, Opening, Work, adopt};
+use crate::commit::{Adopted, Journal, Loss, Work, adopt};
 use crate::engines::Engines;
 use crate::error::ApprovalError;
-use crate::ledger::{LedgerKey, Origin, Secrets};
+use crate::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
 use crate::policy::{Policy, PolicyEngine};
 use crate::ports::{Directory, Notifier, Pinning, Signer, Store};
 use crate::principal::Agent;
@@ -50,9 +50,8 @@ struct Rest {
     clock: Arc<dyn Clock>,
     notifiers: Vec<Arc<dyn Notifier>>,
     engines: Vec<Arc<dyn PolicyEngine>>,
-    pinning: Option<Pinning>,
     options: Options,
-    signing: Duration,
+    known: Known,
 }
 
 impl Default for Builder<Missing, Missing, Missing, Missing> {
@@ -72,9 +71,8 @@ impl Default for Builder<Missing, Missing, Missing, Missing> {
                 clock: Arc::new(SystemClock),
                 notifiers: Vec::new(),
                 engines: Vec::new(),
-                pinning: None,
                 options,
-                signing: Duration::from_secs(2),
+                known: Known::default(),
             },
         }
     }
@@ -279,7 +277,7 @@ impl<P, D, S, K> Builder<P, D, S, K> {
     /// an older state is refused: pinned after each batch and before anybody hears of it.
     #[must_use]
     pub fn head_pin(mut self, pinning: Pinning) -> Self {
-        self.rest.pinning = Some(pinning);
+        self.rest.known.pinning = Some(pinning);
         self
     }
 
@@ -309,7 +307,24 @@ impl<P, D, S, K> Builder<P, D, S, K> {
     /// Meanwhile the store is locked, for other processes, too: keep it below what they wait.
     #[must_use]
     pub fn signer_patience(mut self, at_most: Duration) -> Self {
-        self.rest.signing = at_most;
+        self.rest.known.patience = Some(at_most);
+        self
+    }
+
+    /// The key that the log must have begun with; otherwise its own word is taken for that.
+    #[must_use]
+    pub fn genesis_vkey(mut self, vkey: VerifierKey) -> Self {
+        self.rest.known.genesis = Some(vkey);
+        self
+    }
+
+    /// The key that a new log names as the one that can revoke the others, and that an old one must have named.
+    ///
+    /// Keep its private half away from every machine that can reach the log. Without one, no key of the log can
+    /// ever be revoked.
+    #[must_use]
+    pub fn recovery_vkey(mut self, vkey: VerifierKey) -> Self {
+        self.rest.known.recovery = Some(vkey);
         self
     }
 
@@ -356,25 +371,15 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
     ///   the pin or another history and no loss is accepted; both heads are kept as evidence;
     /// - `AuditUnavailable`, `StoreUnavailable` when the pin or the store cannot be read or written.
     pub fn adopt_pin(self, loss: Loss) -> Result<Adopted, ApprovalError> {
-        let opening = opening(
-            self.key,
-            &self.rest.clock,
-            self.rest.signing,
-            self.rest.pinning,
-        );
+        let opening = self.rest.known.opening(self.key, &self.rest.clock);
         adopt(self.store, opening, loss)
     }
 
     fn assemble(self) -> Result<Gate, ApprovalError> {
         let engines = Engines::new(self.rest.engines, self.rest.options.patience)?;
         let key = self.key.secrets.redaction_key();
-        let opening = opening(
-            self.key,
-            &self.rest.clock,
-            self.rest.signing,
-            self.rest.pinning,
-        );
-        let journal = Journal::open(self.store, opening)?;
+        let opening = self.rest.known.opening(self.key, &self.rest.clock);
+        let journal = Journal::open_boxed(self.store, opening)?;
         Ok(Gate(Arc::new(Inner {
             journal,
             policy: RwLock::new(Arc::new(self.policy)),
@@ -405,21 +410,6 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
             gate.0.journal.submit(work).now().transpose()?;
         }
         Ok(gate)
-    }
-}
-
-fn opening(
-    keys: Keys,
-    clock: &Arc<dyn Clock>,
-    patience: Duration,
-    pinning: Option<Pinning>,
-) -> Opening {
-    Opening {
-        disclosure_key: keys.secrets.disclosure_key(),
-        signer: keys.signer,
-        patience,
-        clock: Arc::clone(clock),
-        pinning,
     }
 }
 

@@ -1,12 +1,16 @@
 //! What signs a gate's ledger.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
-use crate::ports::{SignError, Signer};
+use crate::clock::Clock;
+use crate::commit::Opening;
+use crate::ledger::{KeyError, LedgerKey, Origin, Secrets, VerifierKey};
+use crate::ports::{Pinning, SignError, Signer};
 
 /// What signs the ledger, and what the log keeps secret beside that key.
 #[derive(Debug)]
@@ -15,10 +19,39 @@ pub struct Keys {
     pub(super) secrets: Secrets,
 }
 
+/// What is known outside of a log, and how long its key may take to sign.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) patience: Option<Duration>,
+    pub(super) genesis: Option<VerifierKey>,
+    pub(super) recovery: Option<VerifierKey>,
+    pub(super) pinning: Option<Pinning>,
+}
+
+impl Known {
+    pub(super) fn opening(self, keys: Keys, clock: &Arc<dyn Clock>) -> Opening {
+        let mut opening = Opening::shared(keys.signer, keys.secrets, Arc::clone(clock));
+        if let Some(at_most) = self.patience {
+            opening = opening.signer_patience(at_most);
+        }
+        if let Some(vkey) = self.genesis {
+            opening = opening.genesis_vkey(vkey);
+        }
+        if let Some(vkey) = self.recovery {
+            opening = opening.recovery_vkey(vkey);
+        }
+        if let Some(pinning) = self.pinning {
+            opening = opening.head_pin(pinning);
+        }
+        opening
+    }
+}
+
 /// A ledger key in this process's memory: whoever can read that memory can sign, too.
 pub struct LocalSigner {
     key: LedgerKey,
     vkey: VerifierKey,
+    file: Option<PathBuf>,
 }
 
 impl LocalSigner {
@@ -28,7 +61,21 @@ impl LocalSigner {
         Self {
             vkey: key.vkey(origin),
             key,
+            file: None,
         }
+    }
+
+    /// Signs with the key in a file; when the key is replaced there, this process goes on with the new one.
+    ///
+    /// # Errors
+    /// As [`LedgerKey::read_file`].
+    pub fn read_file(path: impl Into<PathBuf>, origin: &Origin) -> Result<Self, KeyError> {
+        let path = path.into();
+        let signer = Self::new(LedgerKey::read_file(&path)?, origin);
+        Ok(Self {
+            file: Some(path),
+            ..signer
+        })
     }
 }
 
@@ -48,5 +95,15 @@ impl Signer for LocalSigner {
 
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         Ok(self.key.sign(message).to_vec())
+    }
+
+    async fn successor(&self, vkey: &VerifierKey) -> Result<Option<Arc<dyn Signer>>, SignError> {
+        let Some(path) = &self.file else {
+            return Ok(None);
+        };
+        let found = Self::read_file(path, vkey.name());
+        let found = found.map_err(|error| SignError(error.to_string()))?;
+        let found = (found.vkey == *vkey).then_some(found);
+        Ok(found.map(|signer| Arc::new(signer) as Arc<dyn Signer>))
     }
 }

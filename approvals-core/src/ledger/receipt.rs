@@ -26,6 +26,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::keychain::{KeyChain, KeyFault};
 use super::note::{Checkpoint, NoteError, SignedCheckpoint, VerifierKey};
 use super::record::{AuditRecord, FormatError, MAX_RECORD, StoredRecord};
 use super::tree::{Hash, Nodes, ProofError, inclusion_proof, leaf_hash, verify_inclusion};
@@ -149,7 +150,19 @@ impl Receipt {
     /// - [`ReceiptError::Record`] when it is not a record of this log, [`ReceiptError::Place`] when it says that
     ///   it stands elsewhere: then the holder of the ledger key signed what no gate writes.
     pub fn verify(&self, key: &VerifierKey) -> Result<VerifiedReceipt, ReceiptError> {
-        let head = self.head.verify(key)?;
+        self.under(self.head.verify(key)?)
+    }
+
+    /// The record and the head, if the key that was in force at the head's size signed it and is trusted so far.
+    ///
+    /// # Errors
+    ///
+    /// As [`Receipt::verify`], and [`ReceiptError::Keys`] for what [`KeyChain::verify`] refuses.
+    pub fn verify_by(&self, keys: &KeyChain) -> Result<VerifiedReceipt, ReceiptError> {
+        self.under(keys.verify(&self.head)?)
+    }
+
+    fn under(&self, head: Checkpoint) -> Result<VerifiedReceipt, ReceiptError> {
         let leaf = leaf_hash(&self.record);
         verify_inclusion(leaf, self.index, head.size, &self.proof, head.root)?;
         let record = AuditRecord::decode(&self.record, &head.origin)?;
@@ -264,6 +277,9 @@ pub enum ReceiptError {
     /// The head must not be believed.
     #[error("the head of the receipt: {0}")]
     Head(#[from] NoteError),
+    /// The head is not the word of the log's keys.
+    #[error("the head of the receipt: {0}")]
+    Keys(#[from] KeyFault),
     /// The record does not stand under the head.
     #[error("the record is not the one that was signed: {0}")]
     Proof(#[from] ProofError),

@@ -119,6 +119,17 @@ pub enum LogEvent {
     },
 }
 
+impl LogEvent {
+    /// Whether it says which key signs.
+    #[must_use]
+    pub fn is_about_keys(&self) -> bool {
+        matches!(
+            self,
+            Self::Genesis { .. } | Self::KeyRotated(_) | Self::KeyRevoked(_)
+        )
+    }
+}
+
 /// Bytes that are not a record of this format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

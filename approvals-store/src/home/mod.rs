@@ -3,27 +3,33 @@
 //! | file | what it is | who may write it |
 //! |---|---|---|
 //! | `approvals.db` | the ledger | the processes that ask and decide |
-//! | `ledger.key` | the private key that signs the ledger | nobody, ever again |
+//! | `ledger.key` | the private key that signs the ledger | [`Home::rotate_key`], [`Home::revoke_key`] |
 //! | `secrets.key` | what binds redacted values; outlives the ledger key | nobody, ever again |
-//! | `log.vkey` | the public half of the ledger key under the log's name: what auditors pin | nobody |
+//! | `log.vkey` | the public key that the log began with, under the log's name: what auditors pin | nobody |
+//! | `recovery.vkey` | the public half of the key that can revoke the ledger key | nobody |
+//! | `recovery.key` | its private half: move it to another place before anything else | nobody |
 //! | `policy.toml` | what each action takes | its owner |
 //! | `people.toml` | who is who, and in which group | its owner |
 //!
 //! Trusted: who can write the directory decides what may run, and who can read it can sign a
 //! false history and test guesses of redacted values. Give it to the user who runs the gate and to nobody else.
+//!
+//! The key in force is nowhere in a file of its own: it follows from `log.vkey` and the records, see [`Home::keys`].
 
 mod files;
+mod rekey;
 mod starter;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use approvals_core::gate::{Builder, Gate, Keys};
-use approvals_core::ledger::{KeyError, LedgerKey, Origin, Secrets, VerifierKey};
-use approvals_core::ports::{Directory, Store};
+use approvals_core::gate::{Builder, Gate, Keys, LocalSigner};
+use approvals_core::ledger::{KeyError, Origin, Secrets, VerifierKey};
+use approvals_core::ports::{Directory, Signer, Store};
 use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
+pub use rekey::{OldKey, Rekeyed, Revoking};
 pub use starter::Starter;
 
 use crate::failure::store_error;
@@ -54,6 +60,7 @@ pub type HomeBuilder = Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys>
 pub struct Home {
     paths: Paths,
     vkey: VerifierKey,
+    recovery: VerifierKey,
     policy: Policy,
     people: People,
 }
@@ -79,7 +86,7 @@ impl Home {
     /// - `StoreUnavailable` when there is no such directory;
     /// - `PolicyInvalid` when the policy or the people file is missing, cannot be loaded, or can
     ///   be written by others than its owner, and likewise the directory they lie in;
-    /// - `AuditUnavailable` when the public key is missing or is none.
+    /// - `AuditUnavailable` when a public key is missing or is none.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, ApprovalError> {
         let paths = Paths::of(directory.as_ref());
         if !paths.directory().is_dir() {
@@ -96,10 +103,12 @@ impl Home {
         )?)?;
         let text = files::read_guarded(&paths.policy(), "policy", &paths.key())?;
         let policy = Policy::parse(&text, &people.groups(), &inventory())?;
-        let vkey = read_vkey(&paths.vkey())?;
+        let vkey = read_vkey(&paths.vkey(), "ledger key")?;
+        let recovery = read_vkey(&paths.recovery_vkey(), "recovery key")?;
         Ok(Self {
             paths,
             vkey,
+            recovery,
             policy,
             people,
         })
@@ -108,15 +117,29 @@ impl Home {
     /// A gate's builder for this home: add options and channels, and open it.
     ///
     /// # Errors
-    /// As [`Home::key`], [`Home::secrets`] and [`Home::store`].
+    /// As [`Home::signer`], [`Home::secrets`] and [`Home::store`].
     pub fn gate(&self) -> Result<HomeBuilder, ApprovalError> {
-        let (key, secrets) = (self.key()?, self.secrets()?);
+        let signer = self.signer()?;
+        self.check_settled()?;
+        self.gate_signed_by(signer)
+    }
+
+    /// The same for a home whose ledger is signed elsewhere, by a KMS or an HSM.
+    ///
+    /// # Errors
+    /// As [`Home::secrets`] and [`Home::store`].
+    pub fn gate_signed_by(
+        &self,
+        signer: impl Signer + 'static,
+    ) -> Result<HomeBuilder, ApprovalError> {
+        let secrets = self.secrets()?;
         let builder = Gate::builder()
             .policy(self.policy.clone())
             .people(self.people.clone())
             .store(self.store()?)
-            .ledger_key(key, self.origin())
-            .secrets(secrets);
+            .signer(signer, secrets)
+            .genesis_vkey(self.vkey.clone())
+            .recovery_vkey(self.recovery.clone());
         Ok(builder)
     }
 
@@ -129,22 +152,13 @@ impl Home {
         SqliteStore::open_existing(self.paths.database()).map_err(store_error)
     }
 
-    /// Reads the private key of the ledger.
+    /// Reads the private key of the ledger. Whether it is the one in force shows when a gate opens.
     ///
     /// # Errors
-    /// `AuditUnavailable` when it is missing, open to others or no key, or when it is not the one
-    /// whose public half is in `log.vkey`.
-    pub fn key(&self) -> Result<LedgerKey, ApprovalError> {
-        let key = LedgerKey::read_file(self.paths.key()).map_err(|error| damaged_key(&error))?;
-        if key.vkey(self.origin()) == self.vkey {
-            return Ok(key);
-        }
-        let message = format!(
-            "`{}` is not the private half of `{}`; restore both from one backup",
-            self.paths.key().display(),
-            self.paths.vkey().display()
-        );
-        Err(ApprovalError::new(Code::AuditUnavailable, message))
+    /// `AuditUnavailable` when it is missing, open to others or no key.
+    pub fn signer(&self) -> Result<LocalSigner, ApprovalError> {
+        let signer = LocalSigner::read_file(self.paths.key(), self.origin());
+        signer.map_err(|error| damaged_key(&error))
     }
 
     /// Reads the secrets of the log.
@@ -155,10 +169,16 @@ impl Home {
         Secrets::read_file(self.paths.secrets()).map_err(|error| damaged_key(&error))
     }
 
-    /// The public key of the ledger under the log's name: what auditors pin.
+    /// The public key that the log began with: what auditors pin, whatever key is in force.
     #[must_use]
     pub fn vkey(&self) -> &VerifierKey {
         &self.vkey
+    }
+
+    /// The public half of the key that can revoke the ledger key.
+    #[must_use]
+    pub fn recovery_vkey(&self) -> &VerifierKey {
+        &self.recovery
     }
 
     /// The name of the log.
@@ -227,10 +247,22 @@ impl Paths {
         self.0.join("secrets.key")
     }
 
-    /// The public half of the ledger key.
+    /// The public key that the log began with.
     #[must_use]
     pub fn vkey(&self) -> PathBuf {
         self.0.join("log.vkey")
+    }
+
+    /// The private key that can revoke the ledger key, until it is moved elsewhere.
+    #[must_use]
+    pub fn recovery_key(&self) -> PathBuf {
+        self.0.join("recovery.key")
+    }
+
+    /// Its public half.
+    #[must_use]
+    pub fn recovery_vkey(&self) -> PathBuf {
+        self.0.join("recovery.vkey")
     }
 
     /// What each action takes.
@@ -245,22 +277,24 @@ impl Paths {
         self.0.join("people.toml")
     }
 
-    fn all(&self) -> [PathBuf; 6] {
+    fn all(&self) -> [PathBuf; 8] {
         [
             self.database(),
             self.key(),
             self.secrets(),
             self.vkey(),
+            self.recovery_key(),
+            self.recovery_vkey(),
             self.policy(),
             self.people(),
         ]
     }
 }
 
-fn read_vkey(path: &Path) -> Result<VerifierKey, ApprovalError> {
+fn read_vkey(path: &Path, what: &str) -> Result<VerifierKey, ApprovalError> {
     let refuse = |why: &dyn std::fmt::Display| {
         let message = format!(
-            "`{}` does not hold the public key of the ledger ({why}); restore it from a backup",
+            "`{}` does not hold the public half of the {what} ({why}); restore it from a backup",
             path.display()
         );
         ApprovalError::new(Code::AuditUnavailable, message)

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use approvals_core::ledger::{LedgerKey, Origin, Secrets};
+use approvals_core::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
 use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
 use super::{Paths, damaged_key, files};
@@ -34,6 +34,7 @@ pub struct Starter {
     origin: Origin,
     policy: String,
     people: String,
+    recovery: Option<VerifierKey>,
 }
 
 impl Starter {
@@ -44,6 +45,7 @@ impl Starter {
             origin,
             policy: include_str!("starter_policy.toml").to_owned(),
             people: include_str!("starter_people.toml").to_owned(),
+            recovery: None,
         }
     }
 
@@ -59,11 +61,30 @@ impl Starter {
         self
     }
 
+    /// The public half of a recovery key that was made elsewhere, and whose private half never comes here.
+    /// Otherwise one is made in the home, to be moved away.
+    pub fn recovery_vkey(mut self, vkey: VerifierKey) -> Self {
+        self.recovery = Some(vkey);
+        self
+    }
+
     /// Writes the files of a new home, or none.
     pub(super) fn write(&self, paths: &Paths) -> Result<(), ApprovalError> {
         // A text that could not be loaded is refused before anything is there.
         let people = People::parse(&self.people)?;
         Policy::parse(&self.policy, &people.groups(), &inventory())?;
+        if let Some(vkey) = self
+            .recovery
+            .as_ref()
+            .filter(|vkey| *vkey.name() != self.origin)
+        {
+            let message = format!(
+                "the recovery key is one of the log `{}`, and this log is `{}`; pass the vkey that was made for this log",
+                vkey.name(),
+                self.origin
+            );
+            return Err(ApprovalError::new(Code::Misuse, message));
+        }
         files::make_directory(paths.directory())?;
         if let Some(path) = paths
             .all()
@@ -89,8 +110,18 @@ impl Starter {
         Secrets::create_file(paths.secrets()).map_err(|error| damaged_key(&error))?;
         made.push(paths.secrets());
         let vkey = format!("{}\n", key.vkey(&self.origin));
+        let recovery = match &self.recovery {
+            Some(vkey) => vkey.clone(),
+            None => {
+                let key = LedgerKey::create_file(paths.recovery_key());
+                made.push(paths.recovery_key());
+                key.map_err(|error| damaged_key(&error))?.vkey(&self.origin)
+            }
+        };
+        let recovery = format!("{recovery}\n");
         for (path, text) in [
             (paths.vkey(), &vkey),
+            (paths.recovery_vkey(), &recovery),
             (paths.people(), &self.people),
             (paths.policy(), &self.policy),
         ] {

@@ -11,7 +11,7 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension as _, Params, Result, Row};
 
 pub(super) fn head(connection: &Connection) -> Result<Head> {
-    let sql = "SELECT size, peaks, last_at, note, policy_version, policy_digest, disclosure_key FROM head";
+    let sql = "SELECT size, peaks, last_at, note, policy_version, policy_digest, disclosure_key, keys FROM head";
     let mut statement = connection.prepare_cached(sql)?;
     let head = statement.query_row([], |row| {
         let mut head = Head::default();
@@ -30,6 +30,11 @@ pub(super) fn head(connection: &Connection) -> Result<Head> {
         head.disclosure_key = row
             .get::<_, Option<[u8; 8]>>(6)?
             .map(DisclosureKeyId::from_bytes);
+        let keys = row.get_ref(7)?.as_str().map_err(|error| odd(7, error))?;
+        let keys = keys.split_whitespace().map(str::parse);
+        head.keys = keys
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|error| odd(7, error))?;
         Ok(head)
     });
     Ok(head.optional()?.unwrap_or_default())

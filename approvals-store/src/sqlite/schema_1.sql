@@ -26,7 +26,8 @@ CREATE TABLE head (
     note           TEXT,
     policy_version INTEGER,
     policy_digest  BLOB,
-    disclosure_key BLOB
+    disclosure_key BLOB,
+    keys           TEXT NOT NULL
 ) STRICT;
 
 -- Everything below follows from the records, or is thrown away when it has been used.

@@ -199,10 +199,11 @@ fn delivered(connection: &Connection, delivered: &[(u64, String)]) -> Result<()>
 
 fn head(connection: &Connection, head: &Head) -> Result<()> {
     let sql = "INSERT INTO head \
-        (only, size, peaks, last_at, note, policy_version, policy_digest, disclosure_key) \
-        VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (only) DO UPDATE SET \
+        (only, size, peaks, last_at, note, policy_version, policy_digest, disclosure_key, keys) \
+        VALUES (0, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (only) DO UPDATE SET \
         size = ?1, peaks = ?2, last_at = ?3, note = ?4, policy_version = ?5, policy_digest = ?6, \
-        disclosure_key = ?7";
+        disclosure_key = ?7, keys = ?8";
+    let keys: Vec<String> = head.keys.iter().map(u64::to_string).collect();
     connection.prepare_cached(sql)?.execute((
         whole(head.frontier.size()),
         head.frontier.to_bytes(),
@@ -211,6 +212,7 @@ fn head(connection: &Connection, head: &Head) -> Result<()> {
         head.policy.map(|(version, _)| whole(version)),
         head.policy.as_ref().map(|(_, digest)| digest.as_bytes()),
         head.disclosure_key.as_ref().map(DisclosureKeyId::as_bytes),
+        keys.join(" "),
     ))?;
     Ok(())
 }

@@ -116,8 +116,7 @@ impl Faulty<SqliteStore> {
             .policy(home.policy().clone())
             .people(home.people().clone())
             .store(store)
-            .ledger_key(home.key()?, home.origin())
-            .secrets(home.secrets()?)
+            .signer(home.signer()?, home.secrets()?)
             .open()
             .await
     }

@@ -39,6 +39,8 @@ pub struct House {
     secrets: [u8; 32],
     signing: Duration,
     pin: Option<(Pin, Duration)>,
+    genesis: Option<VerifierKey>,
+    recovery: Option<VerifierKey>,
 }
 
 impl House {
@@ -58,6 +60,8 @@ impl House {
             secrets: [7; 32],
             signing: Duration::from_secs(2),
             pin: None,
+            genesis: None,
+            recovery: None,
         }
     }
 
@@ -153,6 +157,18 @@ impl House {
         LedgerKey::from_seed(&self.secrets).expect("a key")
     }
 
+    /// The same house, whose log must have begun with this key.
+    pub fn genesis(mut self, vkey: VerifierKey) -> Self {
+        self.genesis = Some(vkey);
+        self
+    }
+
+    /// The same house, whose keys this key can revoke.
+    pub fn recovery(mut self, vkey: VerifierKey) -> Self {
+        self.recovery = Some(vkey);
+        self
+    }
+
     /// What verifies its log.
     pub fn key(&self) -> VerifierKey {
         self.signer.vkey().clone()
@@ -186,6 +202,12 @@ impl House {
             .signer_patience(self.signing)
             .clock(Shared(Arc::clone(&self.clock)))
             .store_patience(self.patience);
+        if let Some(vkey) = &self.genesis {
+            builder = builder.genesis_vkey(vkey.clone());
+        }
+        if let Some(vkey) = &self.recovery {
+            builder = builder.recovery_vkey(vkey.clone());
+        }
         for channel in &self.channels {
             builder = builder.notifier(Shared(Arc::clone(channel)));
         }
@@ -278,5 +300,9 @@ impl Signer for Shared<dyn Signer> {
 
     async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         self.0.sign(message).await
+    }
+
+    async fn successor(&self, vkey: &VerifierKey) -> Result<Option<Arc<dyn Signer>>, SignError> {
+        self.0.successor(vkey).await
     }
 }

@@ -11,7 +11,7 @@ mod receipts;
 mod source;
 
 use approvals_core::Code;
-use approvals_core::ledger::{Verifier, VerifierKey};
+use approvals_core::ledger::{KeyChain, Verifier, VerifierKey};
 use serde_json::{Value, json};
 
 use crate::answer::Answer;
@@ -34,7 +34,7 @@ pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
     let mut receipts = Receipts::read(&options.receipt);
     let alone = options.db.is_none() && options.tiles.is_none() && options.checkpoint.is_empty();
     if !receipts.is_empty() && alone {
-        receipts.prove(std::slice::from_ref(&key));
+        receipts.prove(&KeyChain::new(key.clone()));
         return Ok(of_receipts(&receipts, &key, from_outside));
     }
     let mut source = match &options.tiles {
@@ -48,12 +48,7 @@ pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
     };
     let (report, damaged) = source.verify(verifier, vault)?;
     // Which keys signed is known when the log has been read.
-    let signers = report.signers.iter().map(|signer| signer.vkey.parse());
-    let keys: Vec<VerifierKey> = signers
-        .filter_map(Result::ok)
-        .chain([key.clone()])
-        .collect();
-    receipts.prove(&keys);
+    receipts.prove(&report.key_chain);
     receipts.compare(|seq| source.record(seq))?;
     let passed = report.passed() && damaged.passed() && receipts.passed();
     let mut json = json!({

@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use approvals_core::ledger::{
-    NoteError, Receipt, ReceiptError, VerifiedReceipt, Verifier, VerifierKey,
-};
+use approvals_core::ledger::{KeyChain, Receipt, VerifiedReceipt, Verifier};
 use approvals_core::text::minute;
 use serde_json::{Value, json};
 
@@ -50,11 +48,15 @@ impl Receipts {
             })
     }
 
-    /// Checks each by itself; one of these keys must have signed its head.
-    pub(super) fn prove(&mut self, keys: &[VerifierKey]) {
+    /// Checks each by itself: the key that was in force at its head's size must have signed it.
+    pub(super) fn prove(&mut self, keys: &KeyChain) {
         for one in &mut self.0 {
             if let Found::Read(receipt) = &one.found {
-                one.found = prove(receipt, keys);
+                let proven = receipt.verify_by(keys);
+                one.found = match proven {
+                    Ok(proven) => Found::Proven(Box::new(proven)),
+                    Err(error) => Found::Wrong(error.to_string()),
+                };
             }
         }
     }
@@ -135,20 +137,4 @@ impl One {
 fn read(path: &Path) -> Result<Receipt, String> {
     let text = fs::read(path).map_err(|error| format!("cannot be read ({error})"))?;
     Receipt::parse(text).map_err(|error| error.to_string())
-}
-
-fn prove(receipt: &Receipt, keys: &[VerifierKey]) -> Found {
-    let mut why = String::new();
-    for key in keys {
-        match receipt.verify(key) {
-            Ok(proven) => return Found::Proven(Box::new(proven)),
-            // Another key of the log may have signed it.
-            Err(error @ ReceiptError::Head(NoteError::NotSignedBy { .. })) if why.is_empty() => {
-                why = error.to_string();
-            }
-            Err(ReceiptError::Head(NoteError::NotSignedBy { .. })) => {}
-            Err(error) => return Found::Wrong(error.to_string()),
-        }
-    }
-    Found::Wrong(why)
 }

@@ -17,7 +17,9 @@ pub enum KeyFault {
         found: KeyId,
     },
     /// The first record names a recovery key that cannot be one.
-    #[error("the recovery key is the key of another log, or the one that signs")]
+    #[error(
+        "the recovery key is the key of another log, or the one that signs; name one of its own"
+    )]
     Recovery,
     /// Somebody else than the key in force hands the log over.
     #[error("key {old} hands the log over, and key {current} is in force")]

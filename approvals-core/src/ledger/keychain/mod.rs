@@ -218,6 +218,22 @@ impl KeyChain {
         }
     }
 
+    /// Whether the key in force would fall with this one, if it were revoked now; then another must come into force.
+    ///
+    /// # Errors
+    /// [`KeyFault`] when the key cannot be revoked like that.
+    pub fn falls_with(
+        &self,
+        vkey: &VerifierKey,
+        last_good_size: u64,
+        size: u64,
+    ) -> Result<bool, KeyFault> {
+        if self.recovery.is_none() {
+            return Err(KeyFault::NoRecovery);
+        }
+        self.clone().distrust(vkey, last_good_size, size)
+    }
+
     /// Takes the next record that is about keys; other records change nothing.
     ///
     /// # Errors

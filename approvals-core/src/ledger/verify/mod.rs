@@ -171,6 +171,7 @@ impl Verifier {
             anchored: self.heads.anchored(),
             unanchored: self.heads.unanchored(),
             signers: self.keys.signers(size),
+            key_chain: self.keys.chain().clone(),
             as_of: self.as_of,
             requests: replayed.requests,
             reviews: replayed.reviews,

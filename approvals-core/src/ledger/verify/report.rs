@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::findings::Finding;
 use crate::clock::Timestamp;
 use crate::id::{PersonId, RequestId};
-use crate::ledger::KeyEnd;
+use crate::ledger::{KeyChain, KeyEnd};
 
 /// Whether one kind of check passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -49,6 +49,9 @@ pub struct Report {
     pub unanchored: Option<Range>,
     /// Which key signed which records.
     pub signers: Vec<Signer>,
+    /// The same, to check other heads and receipts of this log with.
+    #[serde(skip)]
+    pub key_chain: KeyChain,
     /// What was known at that time is told, when a time was named; integrity and completeness are
     /// always of the whole log.
     pub as_of: Option<Timestamp>,

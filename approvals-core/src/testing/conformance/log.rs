@@ -51,6 +51,7 @@ impl<S: Store> Log<S> {
             batch.head.frontier.size()
         ));
         batch.head.policy = Some((3, PolicyDigest::of(b"policy")));
+        batch.head.keys = vec![0, batch.head.frontier.size() / 2];
         batch.head.disclosure_key = Some(DisclosureKeyId::from_bytes([5; 8]));
         batch
     }
@@ -169,6 +170,7 @@ pub(super) fn all_of(head: &Head) -> impl PartialEq + Debug + use<> {
         head.note.clone(),
         head.policy,
         head.disclosure_key,
+        head.keys.clone(),
     )
 }
 
