@@ -32,6 +32,9 @@ pub(super) fn head(row: &Row) -> Result<Head, Failed> {
         .transpose()?
         .map(PolicyDigest::from_bytes);
     head.policy = version.zip(digest);
+    let keys: &str = get(row, "keys")?;
+    let keys = keys.split_whitespace().map(str::parse);
+    head.keys = keys.collect::<Result<_, _>>().map_err(odd)?;
     let key: Option<&[u8]> = get(row, "disclosure_key")?;
     head.disclosure_key = key
         .map(exactly)
@@ -213,7 +216,7 @@ pub(super) fn odd(what: impl std::fmt::Display) -> Failed {
     Failed::Odd(what.to_string())
 }
 
-pub(super) const HEAD: &str = "SELECT size, peaks, last_at, note, policy_version, policy_digest, disclosure_key \
+pub(super) const HEAD: &str = "SELECT size, peaks, last_at, note, policy_version, policy_digest, disclosure_key, keys \
     FROM approvals.head";
 
 pub(super) const RUNNING: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n), running \

@@ -31,7 +31,8 @@ CREATE TABLE approvals.head (
     note           text,
     policy_version bigint,
     policy_digest  bytea,
-    disclosure_key bytea
+    disclosure_key bytea,
+    keys           text NOT NULL DEFAULT ''
 ) WITH (fillfactor = 10);
 INSERT INTO approvals.head (epoch, size, peaks) VALUES (0, 0, '');
 

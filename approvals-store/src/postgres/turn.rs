@@ -245,7 +245,7 @@ fn look(session: &Session, row: &Row) -> Result<(Turn, Head), StoreError> {
 /// The one lock of all writers; it is let go when the transaction ends.
 pub(super) const WRITING: &str = "SELECT pg_advisory_xact_lock(1634759286, 1)";
 
-pub(super) const HEAD: &str = "SELECT epoch, size, peaks, last_at, note, policy_version, policy_digest, disclosure_key, \
+pub(super) const HEAD: &str = "SELECT epoch, size, peaks, last_at, note, policy_version, policy_digest, disclosure_key, keys, \
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now, \
     current_setting('fsync') AS fsync, \
     (SELECT max(version) FROM approvals.versions) AS version \

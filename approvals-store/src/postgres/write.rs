@@ -50,6 +50,7 @@ pub(super) fn batch(batch: &Batch) -> Vec<Step> {
 /// Moves the head on; refused when somebody else did.
 pub(super) fn head(head: &Head, epoch: i64) -> Step {
     let policy = head.policy.as_ref();
+    let keys: Vec<String> = head.keys.iter().map(u64::to_string).collect();
     let values = vec![
         Value::new(epoch),
         whole(head.frontier.size()),
@@ -63,6 +64,7 @@ pub(super) fn head(head: &Head, epoch: i64) -> Step {
                 .as_ref()
                 .map(|key| DisclosureKeyId::as_bytes(key).to_vec()),
         ),
+        Value::new(keys.join(" ")),
     ];
     Step::Ask(HEAD, values)
 }
@@ -308,7 +310,7 @@ const DELIVERED: &str = "DELETE FROM approvals.outbox \
     WHERE outbox.seq = done.seq AND outbox.channel = done.channel";
 
 const HEAD: &str = "UPDATE approvals.head SET epoch = $1, size = $2, peaks = $3, last_at = $4, \
-    note = $5, policy_version = $6, policy_digest = $7, disclosure_key = $8 WHERE alone = 0";
+    note = $5, policy_version = $6, policy_digest = $7, disclosure_key = $8, keys = $9 WHERE alone = 0";
 
 const IS_DUE: &str = "SELECT EXISTS (SELECT FROM approvals.outbox \
     WHERE channel = ANY($1::text[]) AND due_at <= $2) AS due";
