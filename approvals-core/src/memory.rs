@@ -23,7 +23,7 @@ pub struct ForgetfulStore {
     rows: HashMap<RequestId, RequestRow>,
     keys: HashMap<IdempotencyKey, RequestId>,
     envelopes: HashMap<RequestId, Envelope>,
-    counters: HashMap<String, Vec<Timestamp>>,
+    counters: HashMap<String, Vec<(Timestamp, u64)>>,
     channels: HashSet<String>,
     outbox: BTreeMap<(u64, String), Waiting>,
     dues: BTreeSet<(Timestamp, RequestId)>,
@@ -198,8 +198,8 @@ impl Store for ForgetfulStore {
             .get(counter)
             .map(Vec::as_slice)
             .unwrap_or_default();
-        let before = times.partition_point(|at| *at <= since);
-        Ok(times.len().saturating_sub(before) as u64)
+        let after = times.iter().filter(|(at, _)| *at > since);
+        Ok(after.fold(0, |sum: u64, (_, amount)| sum.saturating_add(*amount)))
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
@@ -224,8 +224,9 @@ impl Store for ForgetfulStore {
             let envelope = self.envelopes.entry(*request).or_default();
             envelope.disclosures.push(sealed.clone());
         }
-        for (counter, at) in &batch.counted {
-            self.counters.entry(counter.clone()).or_default().push(*at);
+        for counted in &batch.counted {
+            let counter = self.counters.entry(counted.counter.clone()).or_default();
+            counter.push((counted.at, counted.amount));
         }
         self.channels.extend(batch.channels.iter().cloned());
         self.keep_notices(

@@ -110,8 +110,8 @@ pub struct Batch {
     pub disclosures: Vec<(RequestId, SealedDisclosure)>,
     /// The wrapped data keys of requests that something was sealed for, in place of older ones.
     pub data_keys: Vec<(RequestId, WrappedKey)>,
-    /// Counters to raise by one, at that time.
-    pub counted: Vec<(String, Timestamp)>,
+    /// Counters to raise.
+    pub counted: Vec<Counted>,
     /// Changes of requests that channels should draw: (record, request).
     pub notices: Vec<(u64, RequestId)>,
     /// Deliveries that are done: (record, channel).
@@ -120,6 +120,30 @@ pub struct Batch {
     pub channels: Vec<String>,
     /// The new head.
     pub head: Head,
+}
+
+/// One counter, raised by an amount at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counted {
+    /// The counter.
+    pub counter: String,
+    /// When.
+    pub at: Timestamp,
+    /// By how much.
+    pub amount: u64,
+}
+
+impl Counted {
+    /// A counter, raised by so much at that time.
+    #[must_use]
+    pub fn new(counter: impl Into<String>, at: Timestamp, amount: u64) -> Self {
+        Self {
+            counter: counter.into(),
+            at,
+            amount,
+        }
+    }
 }
 
 /// What went wrong in a store.
@@ -373,7 +397,7 @@ pub trait Store: Reader + 'static {
     /// [`StoreError`] when the store cannot be read.
     fn by_key(&mut self, key: &IdempotencyKey) -> Result<Option<RequestId>, StoreError>;
 
-    /// How often a counter was raised after `since`.
+    /// By how much a counter was raised after `since`, in all.
     ///
     /// # Errors
     /// [`StoreError`] when the store cannot be read.

@@ -12,7 +12,7 @@ use crate::error::{ApprovalError, Code};
 use crate::id::{AgentId, RequestId};
 use crate::ledger::{LogEvent, Previous, policy_records};
 use crate::lifecycle::{Ask, Command, Event, Finished, decide};
-use crate::ports::Filter;
+use crate::ports::{Counted, Filter};
 use crate::request::Outcome;
 
 impl Engine {
@@ -148,17 +148,11 @@ impl Engine {
         if ask.created.action.break_glass.is_some() {
             ask.unreviewed = self.unreviewed(stage, &ask.created.action.agent)?;
         }
-        ask.weigh(|ceiling| {
-            let staged = stage.batch.counted.iter();
-            let staged = staged.filter(|(counter, _)| *counter == ceiling.counter);
-            let stored = self
-                .store
-                .count(&ceiling.counter, now.before(ceiling.window))
-                .map_err(store_error)?;
-            Ok::<_, ApprovalError>(stored.saturating_add(staged.count() as u64))
-        })?;
-        let counted = ask.counters().map(|ceiling| (ceiling.counter.clone(), now));
-        let counted: Vec<_> = counted.collect();
+        ask.weigh(|ceiling| self.counted(stage, &ceiling.counter, now.before(ceiling.window)))?;
+        let counted: Vec<Counted> = ask
+            .counters()
+            .map(|ceiling| Counted::new(&ceiling.counter, now, ceiling.amount))
+            .collect();
         let answer = self.command(stage, &Command::Ask(Box::new(ask)), disclosures, now)?;
         // Counted only when it is on record that it was let through.
         stage.batch.counted.extend(counted);
@@ -203,6 +197,19 @@ impl Engine {
         // What was reviewed in this very batch is open in the store still.
         let staged = |id: RequestId| stage.batch.requests.iter().any(|row| row.id == id);
         Ok(stored.iter().map(|row| row.id).find(|id| !staged(*id)))
+    }
+
+    /// How much was counted under a name after a time, in this very batch, too.
+    fn counted(
+        &mut self,
+        stage: &Stage,
+        counter: &str,
+        since: Timestamp,
+    ) -> Result<u64, ApprovalError> {
+        let staged = stage.batch.counted.iter();
+        let staged = staged.filter(|counted| counted.counter == counter && counted.at > since);
+        let stored = self.store.count(counter, since).map_err(store_error)?;
+        Ok(staged.fold(stored, |sum, counted| sum.saturating_add(counted.amount)))
     }
 
     /// The request that this very call has made already, if it has.

@@ -111,7 +111,7 @@ impl Ask {
     ) -> Result<(), E> {
         let mut over = None;
         for ceiling in self.ceilings() {
-            if count(ceiling)? >= u64::from(ceiling.limit.get()) {
+            if !ceiling.has_room(count(ceiling)?) {
                 over = Some(ceiling.clone());
                 break;
             }

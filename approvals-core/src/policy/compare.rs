@@ -81,6 +81,7 @@ impl Allowance {
                 mine.counter == theirs.counter
                     && mine.limit <= theirs.limit
                     && mine.window >= theirs.window
+                    && mine.amount >= theirs.amount
             })
         };
         let past = other.ceilings.is_empty() || self.otherwise.covers(&other.otherwise);

@@ -70,7 +70,7 @@ impl Undisclosed {
         break_glass: false,
     };
 
-    fn hides(&self, path: &Path) -> bool {
+    pub(super) fn hides(&self, path: &Path) -> bool {
         match path {
             Path::Resource => self.resource,
             Path::Arg { name, .. } => self.params.contains(name),
@@ -190,7 +190,7 @@ impl Path {
         !matches!(self, Self::Calendar | Self::BreakGlass)
     }
 
-    fn look<'p>(&self, proposal: &'p Proposal) -> Option<Scalar<'p>> {
+    pub(super) fn look<'p>(&self, proposal: &'p Proposal) -> Option<Scalar<'p>> {
         let action = &proposal.action;
         match self {
             Self::Environment => action.environment.as_deref().map(Scalar::Text),

@@ -1,8 +1,9 @@
 //! Evaluation: pure, total, and strict about what it does not know.
 
+use super::budget::Takes;
 use super::condition::{Holds, Situation};
 use super::model::{Effect, Policy, Rule};
-use super::requirement::{Allowance, Evaluation, Forbidden, Requirement};
+use super::requirement::{Allowance, Ceiling, Evaluation, Forbidden, Requirement};
 use crate::clock::Timestamp;
 use crate::principal::Assurance;
 use crate::proposal::Proposal;
@@ -17,7 +18,8 @@ impl Policy {
     /// only tighten: it matches rules that deny or require, and never one that lets through by
     /// itself. Requirements that match for no better reason are added to the default and do not
     /// replace it, and ceilings of `auto` rules that may match are kept, so that leaving a value
-    /// out never buys a weaker answer than any value would.
+    /// out never buys a weaker answer than any value would. What a budget cannot hold (nothing, less
+    /// than nothing, or no whole number) goes to people.
     ///
     /// Whoever breaks the glass is denied unless a rule for the scope has a condition on
     /// `break_glass`, and asked for people who sign with their own keys in any other case.
@@ -40,9 +42,8 @@ impl Policy {
     }
 
     fn by_rules(&self, situation: &Situation<'_>, holds: impl Fn(&Rule) -> Holds) -> Evaluation {
-        let proposal = situation.proposal;
         let mut matched = Matched::default();
-        for rule in self.rules_for(&proposal.action.scope) {
+        for rule in self.rules_for(&situation.proposal.action.scope) {
             matched.add(rule, holds(rule));
         }
         if !matched.denied.is_empty() {
@@ -54,7 +55,13 @@ impl Policy {
             (Some(sure), None) => Evaluation::Require(sure.clone()),
             (None, Some(perhaps)) => Evaluation::Require(perhaps.merge(default)),
             (None, None) if matched.allowed.is_empty() => Evaluation::Require(default.clone()),
-            (None, None) => Evaluation::Allow(matched.allowance(proposal, default)),
+            (None, None) => match matched.ceilings(situation) {
+                Some(ceilings) => {
+                    let rules = ids(&matched.allowed);
+                    Evaluation::Allow(Allowance::new(rules, ceilings, default.clone()))
+                }
+                None => Evaluation::Require(default.clone()),
+            },
         }
     }
 }
@@ -132,13 +139,27 @@ impl<'p> Matched<'p> {
         Forbidden::frozen(rules, ends.and_then(|ends| ends.into_iter().max()))
     }
 
-    fn allowance(&self, proposal: &Proposal, default: &Requirement) -> Allowance {
-        let ceiling = |rule: &&Rule| match &rule.effect {
-            Effect::Auto(Some(rate)) => Some(rate.ceiling(&rule.id, &proposal.requester)),
-            _ => None,
-        };
-        let ceilings = self.limiting.iter().filter_map(ceiling).collect();
-        Allowance::new(ids(&self.allowed), ceilings, default.clone())
+    /// What the rules let through at most; none when one of them cannot tell how much this takes.
+    fn ceilings(&self, situation: &Situation<'_>) -> Option<Vec<Ceiling>> {
+        let mut ceilings = Vec::new();
+        for rule in &self.limiting {
+            let Effect::Auto(limits) = &rule.effect else {
+                continue;
+            };
+            let requester = &situation.proposal.requester;
+            let rate = limits.rate.map(|rate| rate.ceiling(&rule.id, requester));
+            ceilings.extend(rate);
+            if let Some(budget) = &limits.budget {
+                let amount = match budget.takes(situation) {
+                    Takes::Amount(amount) => amount,
+                    // The record is believed, as it is about the rule itself.
+                    Takes::Undisclosed => 0,
+                    Takes::Nothing => return None,
+                };
+                ceilings.push(budget.ceiling(&rule.id, situation, amount));
+            }
+        }
+        Some(ceilings)
     }
 }
 

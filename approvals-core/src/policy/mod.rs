@@ -31,6 +31,14 @@
 //! or against operators, all of which must hold: `eq ne in not_in gt ge lt le starts_with
 //! ends_with contains`. Comparison is exact: case counts, nothing is trimmed, no number is rounded.
 //!
+//! # Ceilings
+//!
+//! `rate = "30/h/agent"` on an `auto` rule says how often it lets something through, and
+//! `budget = { arg = "args.replicas", max = 50, per = "d", by = "agent" }` how much: a whole number
+//! of the arguments, summed over a sliding window. Past either, people are asked. What is no whole
+//! number from zero on is for people, too, so that ten calls for nine replicas are no way around a
+//! rule about more than ten.
+//!
 //! # Calendars
 //!
 //! ```toml
@@ -73,6 +81,7 @@
 //! Trusted: who can modify the policy file can let anything run, so it belongs to an operator and
 //! never to the agent's user.
 
+mod budget;
 mod calendar;
 mod compare;
 mod condition;

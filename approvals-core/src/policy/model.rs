@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::budget::{Budget, Takes};
 use super::calendar::Calendars;
 use super::condition::{Condition, Holds, Path, Situation, Undisclosed};
 use super::engine::WantedEngine;
@@ -61,7 +62,23 @@ pub(super) struct Rule {
 pub(super) enum Effect {
     Deny,
     Require(Requirement),
-    Auto(Option<Rate>),
+    Auto(Limits),
+}
+
+impl Effect {
+    pub(super) fn budget(&self) -> Option<&Budget> {
+        match self {
+            Self::Auto(limits) => limits.budget.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// How often and how much an `auto` rule lets through at most.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    pub(super) rate: Option<Rate>,
+    pub(super) budget: Option<Budget>,
 }
 
 /// One rule of a policy in words, for people who review it.
@@ -182,9 +199,29 @@ impl fmt::Debug for Policy {
     }
 }
 
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.rate, &self.budget) {
+            (None, None) => f.write_str("without a ceiling"),
+            (Some(rate), None) => write!(f, "at most {rate}"),
+            (None, Some(budget)) => write!(f, "at most {budget}"),
+            (Some(rate), Some(budget)) => write!(f, "at most {rate} and {budget}"),
+        }
+    }
+}
+
 impl Rule {
     pub(super) fn holds(&self, situation: &Situation<'_>) -> Holds {
         Holds::all(self.when.iter().map(|condition| condition.holds(situation)))
+    }
+
+    /// Whether it sums up a value that is not disclosed.
+    pub(super) fn counts_undisclosed(&self, situation: &Situation<'_>) -> bool {
+        let Effect::Auto(limits) = &self.effect else {
+            return false;
+        };
+        let takes = limits.budget.as_ref().map(|budget| budget.takes(situation));
+        takes == Some(Takes::Undisclosed)
     }
 
     /// Whether it looks at whether the glass is broken.
@@ -204,8 +241,7 @@ impl Rule {
     fn summary(&self) -> RuleSummary {
         let (effect, mut description) = match &self.effect {
             Effect::Deny => ("deny", "never, whoever approves".to_owned()),
-            Effect::Auto(None) => ("auto", "by itself, without a ceiling".to_owned()),
-            Effect::Auto(Some(rate)) => ("auto", format!("by itself, at most {rate}")),
+            Effect::Auto(limits) => ("auto", format!("by itself, {limits}")),
             Effect::Require(requirement) => ("require", requirement.to_string()),
         };
         let conditions: Vec<String> = self.when.iter().map(Condition::to_string).collect();

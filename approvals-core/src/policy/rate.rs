@@ -17,10 +17,10 @@ pub(super) struct Rate {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Unit(char);
+pub(super) struct Unit(char);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Per {
+pub(super) enum Per {
     Agent,
     Requester,
     All,
@@ -44,35 +44,48 @@ impl Rate {
     /// Two rules could spell one counter when an id looks like another rule's counter; they would
     /// then count together, which is only stricter.
     pub(super) fn ceiling(self, rule: &RuleId, requester: &Requester) -> Ceiling {
-        let counter = match self.per {
-            Per::All => rule.to_string(),
-            Per::Agent => format!("{rule}/agent:{}", requester.agent()),
-            Per::Requester => match requester.sponsor().or(requester.owner()) {
-                Some(person) => format!("{rule}/requester:{person}"),
-                None => format!("{rule}/agent:{}", requester.agent()),
-            },
-        };
-        Ceiling::new(
-            self.limit,
-            Duration::from_secs(self.unit.seconds()),
-            counter,
-        )
+        let counter = self.per.counter(rule.as_str(), requester);
+        let window = Duration::from_secs(self.unit.seconds());
+        Ceiling::new(self.limit.into(), window, counter)
     }
 }
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let per = match self.per {
-            Per::Agent => "agent",
-            Per::Requester => "requester",
-            Per::All => "all",
-        };
-        write!(f, "{}/{}/{per}", self.limit, self.unit.0)
+        write!(f, "{}/{}/{}", self.limit, self.unit, self.per)
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl fmt::Display for Per {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Agent => "agent",
+            Self::Requester => "requester",
+            Self::All => "all",
+        })
     }
 }
 
 impl Per {
-    fn parse(text: &str) -> Option<Self> {
+    /// What one requester's calls are counted under, of all that are counted under a name.
+    pub(super) fn counter(self, name: &str, requester: &Requester) -> String {
+        match self {
+            Self::All => name.to_owned(),
+            Self::Agent => format!("{name}/agent:{}", requester.agent()),
+            Self::Requester => match requester.sponsor().or(requester.owner()) {
+                Some(person) => format!("{name}/requester:{person}"),
+                None => format!("{name}/agent:{}", requester.agent()),
+            },
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
         match text {
             "agent" => Some(Self::Agent),
             "requester" => Some(Self::Requester),
@@ -83,13 +96,13 @@ impl Per {
 }
 
 impl Unit {
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let mut letters = text.chars();
         let unit = letters.next().filter(|letter| "smhd".contains(*letter))?;
         letters.next().is_none().then_some(Self(unit))
     }
 
-    fn seconds(self) -> u64 {
+    pub(super) fn seconds(self) -> u64 {
         match self.0 {
             's' => 1,
             'm' => 60,

@@ -34,9 +34,9 @@ impl Policy {
         let mut situation = self.situation(proposal, at);
         situation.undisclosed = undisclosed;
         let rules = self.rules_for(&proposal.action.scope);
-        let rests = rules
-            .iter()
-            .any(|rule| rule.holds(&situation) == Holds::Undisclosed);
+        let rests = rules.iter().any(|rule| {
+            rule.holds(&situation) == Holds::Undisclosed || rule.counts_undisclosed(&situation)
+        });
         let answer = |believed: Holds| {
             self.judge(&situation, |rule| match rule.holds(&situation) {
                 Holds::Undisclosed => believe(rule, recorded, believed),

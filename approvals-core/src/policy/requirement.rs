@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,7 @@ const NO_REQUIREMENT: Duration = Duration::from_secs(900);
 pub struct Allowance {
     /// The rules that say so.
     pub rules: Vec<RuleId>,
-    /// How often at most; every one of them must have room.
+    /// How often and how much at most; every one of them must have room.
     pub ceilings: Vec<Ceiling>,
     /// What it takes once a ceiling is reached.
     pub otherwise: Requirement,
@@ -79,27 +79,43 @@ impl Allowance {
     }
 }
 
-/// How often a rule may let actions through in a sliding window; counted in the store.
+/// How often, or how much, a rule may let through in a sliding window; counted in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ceiling {
-    /// How often at most.
-    pub limit: NonZeroU32,
+    /// How much at most.
+    pub limit: NonZeroU64,
     /// In how long a time.
     pub window: Duration,
     /// What is counted together, such as `ro` or `ro/agent:backup-bot`.
     pub counter: String,
+    /// How much this one call takes: one, where calls are counted.
+    pub amount: u64,
 }
 
 impl Ceiling {
-    /// At most `limit` in `window`, counted under `counter`.
+    /// At most `limit` in `window`, counted under `counter`, of which a call takes one.
     #[must_use]
-    pub fn new(limit: NonZeroU32, window: Duration, counter: String) -> Self {
+    pub fn new(limit: NonZeroU64, window: Duration, counter: String) -> Self {
         Self {
             limit,
             window,
             counter,
+            amount: 1,
         }
+    }
+
+    /// The same ceiling, of which this call takes so much.
+    #[must_use]
+    pub fn taking(mut self, amount: u64) -> Self {
+        self.amount = amount;
+        self
+    }
+
+    /// Whether this call has room when so much was let through in the window.
+    #[must_use]
+    pub fn has_room(&self, counted: u64) -> bool {
+        counted.saturating_add(self.amount) <= self.limit.get()
     }
 }
 

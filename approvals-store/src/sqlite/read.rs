@@ -164,7 +164,8 @@ pub(super) fn by_key(connection: &Connection, key: &IdempotencyKey) -> Result<Op
 }
 
 pub(super) fn count(connection: &Connection, counter: &str, since: Timestamp) -> Result<u64> {
-    let sql = "SELECT coalesce(sum(times), 0) FROM counters WHERE counter = ?1 AND at > ?2";
+    // A sum that is too large to hold is an error, and an error is a no.
+    let sql = "SELECT coalesce(sum(amount), 0) FROM counters WHERE counter = ?1 AND at > ?2";
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_row((counter, since.as_micros()), |row| number(row, 0))
 }

@@ -84,11 +84,11 @@ CREATE TABLE data_keys (
     ciphertext BLOB NOT NULL
 ) STRICT;
 
--- How often a counter was raised, and when.
+-- By how much a counter was raised, and when.
 CREATE TABLE counters (
     counter TEXT NOT NULL,
     at      INTEGER NOT NULL,
-    times   INTEGER NOT NULL,
+    amount  INTEGER NOT NULL,
     PRIMARY KEY (counter, at)
 ) STRICT, WITHOUT ROWID;
 

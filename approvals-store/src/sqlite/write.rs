@@ -7,7 +7,7 @@ use approvals_core::clock::Timestamp;
 use approvals_core::envelope::{DisclosureKeyId, SealedDisclosure, WrappedKey};
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
-use approvals_core::ports::{Batch, Due, Head, RequestRow};
+use approvals_core::ports::{Batch, Counted, Due, Head, RequestRow};
 use approvals_core::request::IdempotencyKey;
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
@@ -149,14 +149,20 @@ fn disclosures(
     Ok(())
 }
 
-fn counters(connection: &Connection, counted: &[(String, Timestamp)]) -> Result<()> {
-    for (counter, at) in counted {
-        let sql = "INSERT INTO counters (counter, at, times) VALUES (?1, ?2, 1) \
-            ON CONFLICT (counter, at) DO UPDATE SET times = times + 1";
+fn counters(connection: &Connection, counted: &[Counted]) -> Result<()> {
+    for Counted {
+        counter,
+        at,
+        amount,
+        ..
+    } in counted
+    {
+        let sql = "INSERT INTO counters (counter, at, amount) VALUES (?1, ?2, ?3) \
+            ON CONFLICT (counter, at) DO UPDATE SET amount = amount + ?3";
         let at_micros = at.as_micros();
         connection
             .prepare_cached(sql)?
-            .execute((counter, at_micros))?;
+            .execute((counter, at_micros, whole(*amount)))?;
         let sql = "DELETE FROM counters WHERE counter = ?1 AND at < ?2";
         let stale = at.before(COUNTED_FOR).as_micros();
         connection.prepare_cached(sql)?.execute((counter, stale))?;

@@ -1,6 +1,7 @@
 //! The loader: reads a policy text whole or not at all.
 
 mod auto;
+mod budget;
 mod calendar;
 mod engine;
 mod escalate;

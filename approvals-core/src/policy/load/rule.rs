@@ -7,9 +7,10 @@ use super::requirement::Times;
 use super::typing;
 use crate::action::GuardedFn;
 use crate::id::{GroupName, RuleId};
+use crate::policy::budget::Budget;
 use crate::policy::condition::Condition;
 use crate::policy::document::{Findings, Item, Section};
-use crate::policy::model::{Effect, Rule};
+use crate::policy::model::{Effect, Limits, Rule};
 use crate::policy::rate::Rate;
 use crate::scope::{Scope, ScopePattern};
 
@@ -91,7 +92,7 @@ impl<'a> Loader<'a> {
         let when = self.when(rule);
         let effect = self.effect(rule, id.as_ref());
         if let Some(scope) = &scope {
-            self.types(scope, &when);
+            self.types(scope, &when, effect.as_ref().and_then(Effect::budget));
         }
         let rule = Rule {
             id: id?,
@@ -104,8 +105,9 @@ impl<'a> Loader<'a> {
     }
 
     /// Checks also what stands beside a condition that cannot be read.
-    fn types(&mut self, scope: &ScopePattern, when: &[Option<Condition>]) {
-        let conditions: Vec<&Condition> = when.iter().flatten().collect();
+    fn types(&mut self, scope: &ScopePattern, when: &[Option<Condition>], budget: Option<&Budget>) {
+        let counted = budget.map(Budget::typed);
+        let conditions: Vec<&Condition> = when.iter().flatten().chain(&counted).collect();
         let functions: Vec<&GuardedFn> = self
             .guarded
             .iter()
@@ -121,8 +123,13 @@ impl<'a> Loader<'a> {
             };
             self.unchecked
                 .extend(typing::paths(&conditions).map(sentence));
-        } else {
-            typing::check(&conditions, &functions, self.findings);
+            return;
+        }
+        typing::check(&conditions, &functions, self.findings);
+        if let Some(budget) = budget
+            && let Some(message) = typing::not_whole(&budget.arg, &functions)
+        {
+            self.findings.add(budget.at, message);
         }
     }
 
@@ -140,20 +147,17 @@ impl<'a> Loader<'a> {
 
     fn effect(&mut self, rule: Section<'_, '_>, id: Option<&RuleId>) -> Option<Effect> {
         let Some(item) = rule.get("effect") else {
-            self.refuse_all(rule, &["rate"], "`effect = \"auto\"` rules");
+            self.refuse_all(rule, &["rate", "budget"], "`effect = \"auto\"` rules");
             return self.require(rule, id);
         };
         self.refuse_all(rule, &["require"], "rules without `effect`");
         self.refuse_all(rule, &["escalate", "ttl", "use_within"], "`require` rules");
         match item.text(self.findings)? {
             "deny" => {
-                self.refuse_all(rule, &["rate"], "`effect = \"auto\"` rules");
+                self.refuse_all(rule, &["rate", "budget"], "`effect = \"auto\"` rules");
                 Some(Effect::Deny)
             }
-            "auto" => match rule.get("rate") {
-                Some(item) => self.rate(item).map(|rate| Effect::Auto(Some(rate))),
-                None => Some(Effect::Auto(None)),
-            },
+            "auto" => self.limits(rule).map(Effect::Auto),
             _ => item.refuse(
                 self.findings,
                 "\"deny\" or \"auto\" (a rule that asks people carries `require` instead)",
@@ -172,6 +176,16 @@ impl<'a> Loader<'a> {
         let usual = self.times;
         let (requirement, _) = self.requirement(rule, usual, id.cloned().into_iter().collect());
         requirement.map(Effect::Require)
+    }
+
+    fn limits(&mut self, rule: Section<'_, '_>) -> Option<Limits> {
+        let rate = rule.get("rate").map(|item| self.rate(item));
+        let budget = rule.get("budget").map(|item| self.budget(item));
+        // One that is there and cannot be read is none that is missing.
+        Some(Limits {
+            rate: rate.map_or(Some(None), |read| read.map(Some))?,
+            budget: budget.map_or(Some(None), |read| read.map(Some))?,
+        })
     }
 
     fn rate(&mut self, item: Item<'_, '_>) -> Option<Rate> {
@@ -204,6 +218,7 @@ const KEYS: &[&str] = &[
     "escalate",
     "effect",
     "rate",
+    "budget",
     "ttl",
     "use_within",
 ];

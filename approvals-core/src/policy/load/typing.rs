@@ -18,6 +18,21 @@ pub(super) fn check(conditions: &[&Condition], functions: &[&GuardedFn], finding
     }
 }
 
+/// What is wrong with summing up a parameter that may be a fraction.
+pub(super) fn not_whole(path: &Path, functions: &[&GuardedFn]) -> Option<String> {
+    let Path::Arg { name, .. } = path else {
+        return None;
+    };
+    let fraction = |function: &&&GuardedFn| {
+        param(function, name).is_some_and(|param| param.kind == Kind::Number)
+    };
+    let function = functions.iter().find(fraction)?.function;
+    let path = clip(&path.to_string());
+    Some(format!(
+        "`{path}` may be a fraction, and a budget sums up whole numbers, in `{function}`"
+    ))
+}
+
 /// The conditions on parameters, by path.
 pub(super) fn paths(conditions: &[&Condition]) -> impl Iterator<Item = String> {
     let args = conditions

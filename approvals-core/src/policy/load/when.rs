@@ -119,7 +119,7 @@ fn path(entry: Item<'_, '_>, findings: &mut Findings) -> Option<Path> {
     }
 }
 
-fn arg(name: &str) -> Option<Path> {
+pub(super) fn arg(name: &str) -> Option<Path> {
     let mut parts = name.strip_prefix("args.")?.split('.').map(str::to_owned);
     let name = parts.next()?;
     let members: Vec<String> = parts.collect();

@@ -1,6 +1,7 @@
 //! Policies against proposals, broken policies against the loader, and properties of both.
 
 mod break_glass;
+mod budgets;
 mod calendars;
 mod caps;
 mod cases;
@@ -136,7 +137,11 @@ fn in_words(evaluation: &Evaluation) -> String {
                 .iter()
                 .map(|ceiling| {
                     let seconds = ceiling.window.as_secs();
-                    format!("{}/{seconds}s as {}", ceiling.limit, ceiling.counter)
+                    let takes = match ceiling.amount {
+                        1 => String::new(),
+                        amount => format!(" takes {amount}"),
+                    };
+                    format!("{}/{seconds}s as {}{takes}", ceiling.limit, ceiling.counter)
                 })
                 .collect();
             format!("allow {:?} {}", allowance.rules, ceilings.join(" and "))

@@ -16,7 +16,7 @@ pub(super) fn rule() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => (scopes(), conditions(), requirements()).prop_map(rule_text),
         1 => (scopes(), conditions(), Just("effect = \"deny\"".to_owned())).prop_map(rule_text),
-        2 => (exact(), names(), prop_oneof![Just(""), Just("rate = \"3/h\""), Just("rate = \"1/d/all\"")])
+        2 => (exact(), names(), prop_oneof![Just(""), Just("rate = \"3/h\""), Just("rate = \"1/d/all\""), Just("budget = { arg = \"args.a\", max = 9, per = \"h\" }"), Just("budget = { arg = \"args.b.c\", max = 9, per = \"h\", by = \"all\" }\nrate = \"5/m\"")])
             .prop_map(|(scope, when, rate)| rule_text((scope, when, format!("effect = \"auto\"\n{rate}")))),
     ]
 }

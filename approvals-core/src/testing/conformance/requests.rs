@@ -1,7 +1,7 @@
 //! Promises about requests: rows, keys, deadlines, counters.
 
 use crate::id::AgentId;
-use crate::ports::{Filter, RequestRow, Store};
+use crate::ports::{Counted, Filter, RequestRow, Store};
 use crate::request::{IdempotencyKey, Status};
 
 use super::Promise;
@@ -32,7 +32,7 @@ pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
             "what is out of time or running is found",
             overdue_and_running,
         ),
-        ("counters count in a window", counters),
+        ("counters sum up in a window", counters),
     ]
 }
 
@@ -236,17 +236,22 @@ fn overdue_and_running<S: Store>(mut log: Log<S>) {
 }
 
 fn counters<S: Store>(mut log: Log<S>) {
-    let raise = |log: &mut Log<S>, counted: &[(&str, u64)]| {
+    let raise = |log: &mut Log<S>, counted: &[(&str, u64, u64)]| {
         let mut batch = log.batch(&[(b"counted", None)]);
         batch.counted = counted
             .iter()
-            .map(|(counter, second)| ((*counter).to_owned(), at(*second)))
+            .map(|(counter, second, amount)| Counted::new(*counter, at(*second), *amount))
             .collect();
         log.commit(&batch);
     };
-    raise(&mut log, &[("a", 10), ("b", 10)]);
-    raise(&mut log, &[("a", 20), ("a", 20)]);
-    raise(&mut log, &[("a", 30), ("a/b", 30)]);
+    raise(&mut log, &[("a", 10, 1), ("b", 10, 1)]);
+    // Twice at one time, and once more in a later batch.
+    raise(&mut log, &[("a", 20, 1), ("a", 20, 1)]);
+    raise(&mut log, &[("a", 30, 1), ("a/b", 30, 1)]);
+    raise(&mut log, &[("sum", 10, 40), ("sum", 10, 2)]);
+    raise(&mut log, &[("sum", 20, 0), ("sum", 30, 8), ("sum", 10, 3)]);
+    let large = 1 << 53;
+    raise(&mut log, &[("large", 10, large), ("large", 20, large)]);
     for (counter, since, want) in [
         ("a", 0, 4),
         ("a", 9, 4),
@@ -258,6 +263,11 @@ fn counters<S: Store>(mut log: Log<S>) {
         ("a/b", 0, 1),
         ("c", 0, 0),
         ("A", 0, 0),
+        ("sum", 0, 53),
+        ("sum", 10, 8),
+        ("sum", 20, 8),
+        ("sum", 30, 0),
+        ("large", 0, 2 * large),
     ] {
         log.expect(
             &format!("`count` of `{counter}` after second {since}"),

@@ -1,4 +1,4 @@
-//! How often rules let something through, counted again from the log.
+//! How often, and how much, rules let something through, counted again from the log.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -16,18 +16,18 @@ const SWEEP: u32 = 4_096;
 /// as the ceilings let through in a day.
 #[derive(Debug, Default)]
 pub(super) struct Rates {
-    counters: HashMap<String, VecDeque<Timestamp>>,
+    counters: HashMap<String, VecDeque<(Timestamp, u64)>>,
     since_sweep: u32,
 }
 
 impl Rates {
-    /// How many calls were let through under this ceiling before, within its window.
+    /// How much was let through under this ceiling before, within its window.
     pub(super) fn count(&self, ceiling: &Ceiling, now: Timestamp) -> u64 {
         let since = now.before(ceiling.window);
-        let counted = self.counters.get(&ceiling.counter).map_or(0, |times| {
-            times.iter().rev().take_while(|at| **at > since).count()
-        });
-        u64::try_from(counted).unwrap_or(u64::MAX)
+        let counter = self.counters.get(&ceiling.counter);
+        let newest_first = counter.into_iter().flat_map(|counted| counted.iter().rev());
+        let within = newest_first.take_while(|(at, _)| *at > since);
+        within.fold(0, |sum: u64, (_, amount)| sum.saturating_add(*amount))
     }
 
     /// One more was let through.
@@ -35,15 +35,17 @@ impl Rates {
         let oldest = now.before(LONGEST);
         for ceiling in ceilings {
             let times = self.counters.entry(ceiling.counter.clone()).or_default();
-            times.push_back(now);
-            while times.front().is_some_and(|at| *at <= oldest) {
+            times.push_back((now, ceiling.amount));
+            while times.front().is_some_and(|(at, _)| *at <= oldest) {
                 times.pop_front();
             }
         }
         self.since_sweep += 1;
         if self.since_sweep >= SWEEP {
             self.since_sweep = 0;
-            let lives = |times: &VecDeque<Timestamp>| times.back().is_some_and(|at| *at > oldest);
+            let lives = |times: &VecDeque<(Timestamp, u64)>| {
+                times.back().is_some_and(|(at, _)| *at > oldest)
+            };
             self.counters.retain(|_, times| lives(times));
         }
     }
