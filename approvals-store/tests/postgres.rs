@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use approvals_core::clock::Timestamp;
 use approvals_core::id::BootId;
-use approvals_core::ports::{Filter, Reader, Store, StoreError};
+use approvals_core::ports::{Counted, Filter, Reader, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
 use approvals_core::testing::conformance;
 use approvals_scratch::{Cluster, name};
@@ -268,7 +268,7 @@ fn use_everything(store: &mut PostgresStore) {
     )];
     batch.channels = vec!["web".to_owned()];
     batch.notices = vec![(0, request)];
-    batch.counted = vec![("calls".to_owned(), now)];
+    batch.counted = vec![Counted::new("calls", now, 1)];
     store.commit(&batch).unwrap();
     let due = store.take_due(&["web".to_owned()], now, std::time::Duration::from_secs(9));
     assert_eq!(due.unwrap().len(), 1);

@@ -362,8 +362,8 @@ impl Store for PostgresStore {
 
     fn count(&mut self, counter: &str, since: Timestamp) -> Result<u64, StoreError> {
         let question = read::count(counter, since);
-        let times = self.read(|db| db.ask(question, |row| read::number(row, "times")))?;
-        Ok(times.into_iter().sum())
+        let amounts = self.read(|db| db.ask(question, |row| read::number(row, "amount")))?;
+        Ok(amounts.into_iter().sum())
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {

@@ -270,7 +270,7 @@ const OVERDUE: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = reques
 const BY_KEY: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n) \
     FROM approvals.requests WHERE key = $1 ORDER BY n DESC LIMIT 1";
 
-const COUNT: &str = "SELECT coalesce(sum(times), 0)::bigint AS times FROM approvals.counters \
+const COUNT: &str = "SELECT coalesce(sum(amount), 0)::bigint AS amount FROM approvals.counters \
     WHERE counter = $1 AND at > $2";
 
 /// Every question, for the test that none of them reads more than it must.

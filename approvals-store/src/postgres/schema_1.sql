@@ -126,11 +126,11 @@ CREATE TABLE approvals.data_keys (
     ciphertext bytea NOT NULL
 );
 
--- How often a counter was raised, and when.
+-- By how much a counter was raised, and when.
 CREATE TABLE approvals.counters (
     counter text NOT NULL,
     at      bigint NOT NULL,
-    times   bigint NOT NULL,
+    amount  bigint NOT NULL,
     PRIMARY KEY (counter, at)
 );
 

@@ -7,7 +7,7 @@ use approvals_core::clock::Timestamp;
 use approvals_core::envelope::{DisclosureKeyId, SealedDisclosure, WrappedKey};
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
-use approvals_core::ports::{Batch, Head, RequestRow};
+use approvals_core::ports::{Batch, Counted, Head, RequestRow};
 use approvals_core::request::IdempotencyKey;
 
 use super::link::{Step, Value};
@@ -175,25 +175,26 @@ fn disclosures(disclosures: &[(RequestId, SealedDisclosure)]) -> Option<Step> {
     (!disclosures.is_empty()).then_some(Step::Ask(DISCLOSURES, values))
 }
 
-fn counters(counted: &[(String, Timestamp)]) -> Option<Step> {
-    let mut sums: BTreeMap<(&str, Timestamp), i64> = BTreeMap::new();
-    for (counter, at) in counted {
-        *sums.entry((counter, *at)).or_default() += 1;
+fn counters(counted: &[Counted]) -> Option<Step> {
+    let mut sums: BTreeMap<(&str, Timestamp), u64> = BTreeMap::new();
+    for one in counted {
+        let sum = sums.entry((&one.counter, one.at)).or_default();
+        *sum = sum.saturating_add(one.amount);
     }
     let sums: Vec<_> = sums.into_iter().collect();
     let values = vec![
         list(&sums, |((counter, _), _)| (*counter).to_owned()),
         list(&sums, |((_, at), _)| at.as_micros()),
-        list(&sums, |(_, times)| *times),
+        list(&sums, |(_, amount)| number(*amount)),
     ];
     (!sums.is_empty()).then_some(Step::Ask(COUNTERS, values))
 }
 
 /// Throws away what no window reaches any more.
-fn forget(counted: &[(String, Timestamp)]) -> Option<Step> {
-    let newest = counted.iter().map(|(_, at)| *at).max()?;
+fn forget(counted: &[Counted]) -> Option<Step> {
+    let newest = counted.iter().map(|one| one.at).max()?;
     let values = vec![
-        list(counted, |(counter, _)| counter.clone()),
+        list(counted, |one| one.counter.clone()),
         Value::new(newest.before(COUNTED_FOR).as_micros()),
     ];
     Some(Step::Ask(FORGET, values))
@@ -292,9 +293,9 @@ const DISCLOSURES: &str = "INSERT INTO approvals.disclosures (request, commitmen
     FROM unnest($1::bytea[], $2::text[], $3::bytea[]) WITH ORDINALITY \
         AS added (request, commitment, ciphertext, place) ORDER BY place";
 
-const COUNTERS: &str = "INSERT INTO approvals.counters (counter, at, times) \
+const COUNTERS: &str = "INSERT INTO approvals.counters (counter, at, amount) \
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) \
-    ON CONFLICT (counter, at) DO UPDATE SET times = counters.times + excluded.times";
+    ON CONFLICT (counter, at) DO UPDATE SET amount = counters.amount + excluded.amount";
 
 const FORGET: &str = "DELETE FROM approvals.counters WHERE counter = ANY($1::text[]) AND at < $2";
 
