@@ -119,9 +119,8 @@ impl Home {
     /// # Errors
     /// As [`Home::signer`], [`Home::secrets`] and [`Home::store`].
     pub fn gate(&self) -> Result<HomeBuilder, ApprovalError> {
-        let signer = self.signer()?;
         self.check_settled()?;
-        self.gate_signed_by(signer)
+        self.gate_signed_by(self.signer()?)
     }
 
     /// The same for a home whose ledger is signed elsewhere, by a KMS or an HSM.

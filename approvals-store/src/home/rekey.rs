@@ -377,3 +377,230 @@ fn refused(why: &dyn std::fmt::Display) -> ApprovalError {
         format!("the revocation would not count: {why}"),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use approvals_core::ledger::Verifier;
+    use approvals_core::{Agent, ApprovalError, Gate, requires_approval, verify};
+    use tempfile::TempDir;
+
+    use super::super::Starter;
+    use super::*;
+
+    #[requires_approval(scope = "app.read")]
+    async fn read() -> Result<(), ApprovalError> {
+        Ok(())
+    }
+
+    fn home() -> (TempDir, Home) {
+        let directory = TempDir::new().unwrap();
+        let policy = "version = 1\ndefault = { require = [{ group = \"approvers\" }] }\n\
+            [[rule]]\nid = \"read\"\nscope = \"app.read\"\neffect = \"auto\"\n";
+        let people = "version = 1\n[[person]]\nid = \"u_alice\"\n[[person]]\nid = \"u_dana\"\ngroups = [\"approvers\"]\n";
+        let starter = Starter::new("test.invalid/rekey".parse().unwrap());
+        let starter = starter.policy(policy).people(people);
+        let home = Home::create(directory.path().join("home"), starter).unwrap();
+        (directory, home)
+    }
+
+    async fn open(home: &Home) -> Result<Gate, ApprovalError> {
+        home.gate()?.open().await
+    }
+
+    async fn call(gate: &Gate) -> Result<(), ApprovalError> {
+        let agent = Agent::new("bot").on_behalf_of("u_alice");
+        gate.enter(agent, read()).await
+    }
+
+    fn names(home: &Home) -> Vec<String> {
+        let entries = fs::read_dir(home.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names
+            .filter(|name| name.starts_with("ledger.key"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Takes the first steps of a change, and is interrupted then.
+    async fn interrupted(home: &Home, steps: usize, old: OldKey, revokes: bool) {
+        let staged = match revokes {
+            true => Staged::revocation(home),
+            false => Staged::rotation(home),
+        };
+        if steps > 0 {
+            staged.make(&home.keys().unwrap()).unwrap();
+        }
+        if steps > 1 {
+            record(home, &staged, revokes).await;
+        }
+        if steps > 2 {
+            staged.put_away(&home.keys().unwrap(), old).unwrap();
+        }
+        if steps > 3 {
+            staged.swap().unwrap();
+        }
+    }
+
+    async fn record(home: &Home, staged: &Staged, revokes: bool) {
+        let new = LocalSigner::new(staged.key().unwrap().unwrap(), home.origin());
+        if revokes {
+            let (good, new_vkey) = (good(home), new.vkey().clone());
+            let vkey = home.vkey().clone();
+            let statement = KeyRevocation::statement(&vkey, good, &new_vkey).unwrap();
+            let revocation = KeyRevocation::new(vkey, good, new_vkey, recovery(home, &statement));
+            let journal = Journal::open(home.store().unwrap(), home.opening(new).unwrap());
+            journal.unwrap().revoke_key(revocation).await.unwrap();
+        } else {
+            let opening = home.opening(home.signer().unwrap()).unwrap();
+            let journal = Journal::open(home.store().unwrap(), opening).unwrap();
+            journal.rotate_key(new).await.unwrap();
+        }
+    }
+
+    /// Everything that was there before the change.
+    fn good(home: &Home) -> u64 {
+        let (keys, size) = home.keys_and_size().unwrap();
+        let changed = keys.spans().nth(1).map(|span| span.from());
+        changed.unwrap_or(size)
+    }
+
+    fn recovery(home: &Home, statement: &[u8]) -> Vec<u8> {
+        let key = LedgerKey::read_file(home.paths().recovery_key()).unwrap();
+        key.sign(statement).to_vec()
+    }
+
+    async fn again(home: &Home, old: OldKey, revokes: bool) -> Rekeyed {
+        if !revokes {
+            return home.rotate_key(old).await.unwrap();
+        }
+        let revoking = home.prepare_revocation(None, good(home)).unwrap();
+        let endorsement = recovery(home, revoking.statement());
+        home.revoke_key(revoking, endorsement, old).await.unwrap()
+    }
+
+    /// Interrupts a change after so many steps, and does it again.
+    async fn check(steps: usize, first: OldKey, second: OldKey, revokes: bool) {
+        let what = format!("{steps} steps, {first:?}, {second:?}, revokes {revokes}");
+        let (_directory, home) = home();
+        let gate = open(&home).await.unwrap();
+        call(&gate).await.unwrap();
+        let kept = gate.journal().checkpoint().await.unwrap().unwrap();
+        let before = good(&home);
+        interrupted(&home, steps, first, revokes).await;
+
+        // A gate that was open goes on, unless the new key is on record and not in its place; none opens then.
+        let recorded = steps > 1;
+        assert_eq!(call(&gate).await.is_ok(), !recorded, "{what}");
+        let opened = open(&home).await.map(drop);
+        assert_eq!(opened.is_ok(), !recorded, "{what}: {opened:?}");
+        if let Err(error) = opened {
+            assert!(
+                error.to_string().contains("approvals key rotate"),
+                "{what}: {error}"
+            );
+        }
+
+        let done = again(&home, second, revokes).await;
+        assert_eq!(done.finished, recorded, "{what}");
+        assert_eq!(done.keys.spans().count(), 2, "{what}");
+        assert_eq!(home.signer().unwrap().vkey(), done.keys.current(), "{what}");
+        let gone = second == OldKey::Destroy || (steps > 2 && first == OldKey::Destroy);
+        let name = if revokes {
+            "ledger.key.revoked-1"
+        } else {
+            "ledger.key.retired-1"
+        };
+        let expected = if gone {
+            vec!["ledger.key"]
+        } else {
+            vec!["ledger.key", name]
+        };
+        assert_eq!(names(&home), expected, "{what}");
+        if let Some(kept) = &done.kept {
+            let old = LedgerKey::read_file(kept).unwrap().vkey(home.origin());
+            assert_eq!(&old, home.vkey(), "{what}");
+        }
+
+        // The gate that was open all the time finds the new key by itself.
+        call(&gate).await.unwrap();
+        drop(gate);
+        call(&open(&home).await.unwrap()).await.unwrap();
+        let mut reader = SqliteReader::open(home.paths().database()).unwrap();
+        let kept = approvals_core::ledger::SignedCheckpoint::parse(kept).unwrap();
+        let verifier = Verifier::new(home.vkey().clone()).knowing(kept);
+        let report = verify(&mut reader, verifier).unwrap();
+        // What was written between the last good head and the revocation rests on the revoked key.
+        let wrote = revokes && good(&home) > before;
+        assert_eq!(report.passed(), !wrote, "{what}: {:?}", report.findings);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_is_interrupted_anywhere_is_finished_by_doing_it_again() {
+        for steps in 0..=3 {
+            for first in [OldKey::Keep, OldKey::Destroy] {
+                for second in [OldKey::Keep, OldKey::Destroy] {
+                    check(steps, first, second, false).await;
+                    check(steps, first, second, true).await;
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_half_written_or_is_spent_is_made_again() {
+        let (_directory, home) = home();
+        call(&open(&home).await.unwrap()).await.unwrap();
+        let staged = Staged::rotation(&home);
+        files::create(&staged.path, "-----BEGIN PRIVATE").unwrap();
+        home.rotate_key(OldKey::Keep).await.unwrap();
+        fs::hard_link(beside(&home.paths().key(), "retired-1"), &staged.path).unwrap();
+        let done = home.rotate_key(OldKey::Destroy).await.unwrap();
+        assert_eq!((done.keys.spans().count(), done.finished), (3, false));
+        assert_eq!(names(&home), ["ledger.key", "ledger.key.retired-1"]);
+    }
+
+    #[tokio::test]
+    async fn two_changes_at_once_are_one() {
+        let (_directory, home) = home();
+        call(&open(&home).await.unwrap()).await.unwrap();
+        let alone = home.alone().unwrap();
+        for error in [
+            home.rotate_key(OldKey::Keep).await.unwrap_err(),
+            home.prepare_revocation(None, 1).unwrap_err(),
+        ] {
+            assert!(error.to_string().contains("another process"), "{error}");
+        }
+        drop(alone);
+        home.rotate_key(OldKey::Keep).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_revocation_that_would_not_count_makes_nothing() {
+        let (_directory, home) = home();
+        call(&open(&home).await.unwrap()).await.unwrap();
+        let (_, size) = home.keys_and_size().unwrap();
+        let stranger = LedgerKey::generate().unwrap().vkey(home.origin());
+        for (vkey, good, words) in [
+            (None, size + 1, "the last good size"),
+            (Some(&stranger), 1, "never signed this log"),
+        ] {
+            let error = home.prepare_revocation(vkey, good).unwrap_err();
+            assert_eq!(error.code(), Code::Misuse);
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        assert_eq!(names(&home), ["ledger.key"]);
+        let revoking = home.prepare_revocation(None, 1).unwrap();
+        let forged = LedgerKey::read_file(home.paths().key()).unwrap();
+        let forged = forged.sign(revoking.statement()).to_vec();
+        let refused = home.revoke_key(revoking, forged, OldKey::Keep).await;
+        assert!(
+            refused
+                .unwrap_err()
+                .to_string()
+                .contains("is not signed by key")
+        );
+        assert_eq!(home.keys_and_size().unwrap().1, size, "nothing was written");
+        call(&open(&home).await.unwrap()).await.unwrap();
+    }
+}
