@@ -6,6 +6,7 @@ extern crate self as approvals_core;
 #[path = "private.rs"]
 pub mod __private;
 pub mod action;
+pub mod anchor;
 pub mod canonical;
 pub mod card;
 pub mod clock;

@@ -1,6 +1,7 @@
 //! Ports: what the core asks of the world. Adapters implement them; the core never knows whom.
 
 mod pin;
+mod witness;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::scope::Scope;
 pub use crate::directory::{Directory, DirectoryError};
 pub use crate::policy::{EngineError, PolicyEngine};
 pub use pin::{HeadPin, PinError, Pinning, Replaced};
+pub use witness::{Witness, WitnessError, WitnessReply};
 
 /// Where the log ends: everything a writer must know to go on.
 #[derive(Debug, Clone, Default)]

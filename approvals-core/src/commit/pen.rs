@@ -120,7 +120,7 @@ fn refuse(why: &dyn std::fmt::Display) -> ApprovalError {
 ///
 /// By the thread's own clock: the runtime's timers stand still while whoever drives the runtime
 /// waits for this thread to end.
-fn wait<T>(work: impl Future<Output = T>, at_most: Duration) -> Option<T> {
+pub(crate) fn wait<T>(work: impl Future<Output = T>, at_most: Duration) -> Option<T> {
     let mut work = pin!(work);
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let until = Instant::now().checked_add(at_most);

@@ -24,7 +24,7 @@ pub(super) struct Pinned {
 
 /// How a pinned head stands to what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Relation {
+pub(crate) enum Relation {
     /// The store has exactly what is pinned.
     Same,
     /// The store has more, and begins with what is pinned.
@@ -138,7 +138,7 @@ impl Pinned {
 }
 
 /// How a head that somebody knows stands to what is stored.
-pub(super) fn relate(
+pub(crate) fn relate(
     reader: &mut dyn Reader,
     head: &Head,
     known: &Checkpoint,

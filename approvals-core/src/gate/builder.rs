@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::signing::{Keys, Known, LocalSigner};
 use super::{Gate, Inner, Options};
+use crate::anchor::{Anchoring, Anchors};
 use crate::clock::{Clock, SystemClock};
 use crate::commit::{Adopted, Journal, Loss, Work, adopt};
 use crate::engines::Engines;
-use crate::error::ApprovalError;
+use crate::error::{ApprovalError, Code};
 use crate::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
 use crate::policy::{Policy, PolicyEngine};
 use crate::ports::{Directory, Notifier, Pinning, Signer, Store};
@@ -50,6 +51,7 @@ struct Rest {
     clock: Arc<dyn Clock>,
     notifiers: Vec<Arc<dyn Notifier>>,
     engines: Vec<Arc<dyn PolicyEngine>>,
+    anchoring: Option<Anchoring>,
     options: Options,
     known: Known,
 }
@@ -71,6 +73,7 @@ impl Default for Builder<Missing, Missing, Missing, Missing> {
                 clock: Arc::new(SystemClock),
                 notifiers: Vec::new(),
                 engines: Vec::new(),
+                anchoring: None,
                 options,
                 known: Known::default(),
             },
@@ -281,6 +284,13 @@ impl<P, D, S, K> Builder<P, D, S, K> {
         self
     }
 
+    /// Which witnesses cosign the heads of the log, and whether anything waits for them.
+    #[must_use]
+    pub fn anchoring(mut self, anchoring: Anchoring) -> Self {
+        self.rest.anchoring = Some(anchoring);
+        self
+    }
+
     /// The environment of actions whose guard names none, such as `prod`.
     #[must_use]
     pub fn environment(mut self, name: impl Into<String>) -> Self {
@@ -378,9 +388,17 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
     fn assemble(self) -> Result<Gate, ApprovalError> {
         let engines = Engines::new(self.rest.engines, self.rest.options.patience)?;
         let key = self.key.secrets.redaction_key();
+        if self.rest.anchoring.is_some() && !self.store.is_durable() {
+            let message = "a store that forgets cannot be anchored: its log is gone at the next start; use a durable store, or no witnesses";
+            return Err(ApprovalError::new(Code::Misuse, message));
+        }
         let opening = self.rest.known.opening(self.key, &self.rest.clock);
         let journal = Journal::open_boxed(self.store, opening)?;
+        let clock = &self.rest.clock;
+        let start = |config| Anchors::start(config, journal.clone(), Arc::clone(clock));
+        let anchors = self.rest.anchoring.map(start).transpose()?;
         Ok(Gate(Arc::new(Inner {
+            anchors,
             journal,
             policy: RwLock::new(Arc::new(self.policy)),
             engines,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Inner;
 use crate::digest::ActionDigest;
-use crate::error::ApprovalError;
+use crate::error::{ApprovalError, Code};
 use crate::id::{RecordId, RequestId};
 use crate::lifecycle::{Attempt, Command, Consumption, Finished, RequestState, Reviewed};
 use crate::permit::{PermitPort, Queued};
@@ -41,10 +41,11 @@ impl PermitPort for Port {
             let command = Command::Consume(Box::new(gathered.await?));
             // When nobody waits for the answer any more, the permit reports that nothing started.
             let ticket = inner.journal.command(command);
-            match inner.patient(ticket).await?.refusal {
+            let used = inner.patient(ticket).await?;
+            match used.refusal {
                 None => {
                     inner.alarm(&approved);
-                    Ok(())
+                    witnessed(&inner, request, by, used.seq).await
                 }
                 Some(refusal) => {
                     tracing::info!(approval.request = %request, code = %refusal.code, "permit refused");
@@ -57,7 +58,16 @@ impl PermitPort for Port {
     fn burn(&self, request: RequestId, attempt: RecordId, got: ActionDigest) -> Queued<()> {
         tracing::warn!(approval.request = %request, "the arguments changed after approval; nothing ran");
         let by = self.by(attempt);
-        queued(&self.inner, Command::Burn { request, by, got })
+        let (why, got) = (Code::ActionMismatch, Some(got));
+        queued(
+            &self.inner,
+            Command::Burn {
+                request,
+                by,
+                why,
+                got,
+            },
+        )
     }
 
     fn finish(&self, request: RequestId, attempt: RecordId, finished: Finished) -> Queued<()> {
@@ -83,6 +93,31 @@ impl Port {
         let boot = self.inner.journal.boot();
         Attempt { boot, record }
     }
+}
+
+/// Where a quorum of witnesses is asked for, nothing runs before it has seen the record of the use.
+async fn witnessed(
+    inner: &Arc<Inner>,
+    request: RequestId,
+    by: Attempt,
+    seq: u64,
+) -> Result<(), ApprovalError> {
+    let Some(anchors) = &inner.anchors else {
+        return Ok(());
+    };
+    let Err(error) = anchors.cover(seq + 1).await else {
+        return Ok(());
+    };
+    tracing::warn!(approval.request = %request, %error, "nobody vouches for the use; nothing ran");
+    let (why, got) = (error.code(), None);
+    let burn = Command::Burn {
+        request,
+        by,
+        why,
+        got,
+    };
+    queued(inner, burn).await?;
+    Err(error.with_request(request))
 }
 
 fn queued(inner: &Arc<Inner>, command: Command) -> Queued<()> {

@@ -27,11 +27,12 @@ pub use call::Call;
 pub use review::Tally;
 pub use signing::{Keys, LocalSigner};
 
+use crate::anchor::{AnchorStatus, Anchors};
 use crate::clock::{Clock, Timestamp};
 use crate::commit::Journal;
 use crate::digest::RedactionKey;
 use crate::engines::Engines;
-use crate::error::ApprovalError;
+use crate::error::{ApprovalError, Code};
 use crate::id::RequestId;
 use crate::permit::Permit;
 use crate::policy::Policy;
@@ -109,6 +110,8 @@ forward!(Arc<G>, &G);
 pub struct Gate(Arc<Inner>);
 
 struct Inner {
+    /// Ends before the journal does.
+    anchors: Option<Anchors>,
     journal: Journal,
     policy: RwLock<Arc<Policy>>,
     engines: Engines,
@@ -141,6 +144,27 @@ impl Gate {
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.0.journal
+    }
+
+    /// How much of the log its witnesses have cosigned, for a readiness probe; none without witnesses.
+    #[must_use]
+    pub fn anchoring(&self) -> Option<AnchorStatus> {
+        let anchors = self.0.anchors.as_ref()?;
+        Some(anchors.status(&*self.0.clock))
+    }
+
+    /// Asks the witnesses now, and waits until a quorum has cosigned all there is.
+    ///
+    /// # Errors
+    /// `AuditUnavailable` when there is no quorum in time, `Misuse` for a gate without witnesses.
+    pub async fn anchor(&self) -> Result<(), ApprovalError> {
+        match &self.0.anchors {
+            Some(anchors) => anchors.cover_all().await,
+            None => Err(ApprovalError::new(
+                Code::Misuse,
+                "this gate has no witnesses; give it some with `Gate::builder().anchoring(..)`",
+            )),
+        }
     }
 
     /// The policy in force.

@@ -52,6 +52,12 @@ pub struct WitnessedHead {
     pub by: Vec<String>,
 }
 
+impl WitnessedHead {
+    pub(crate) fn new(size: u64, at: Timestamp, by: Vec<String>) -> Self {
+        Self { size, at, by }
+    }
+}
+
 impl Anchors {
     /// No head yet, and no policy: only heads that are kept outside count.
     #[must_use]

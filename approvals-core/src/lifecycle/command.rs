@@ -29,14 +29,16 @@ pub enum Command {
     Cancel(RequestId),
     /// Use the approval up.
     Consume(Box<Consumption>),
-    /// The last check failed after the approval was used up; the body did not run.
+    /// A check failed after the approval was used up; the body did not run.
     Burn {
         /// The request.
         request: RequestId,
         /// The try that used it up.
         by: Attempt,
-        /// What was about to run.
-        got: ActionDigest,
+        /// Which check: `ActionMismatch` for the last look, `AuditUnavailable` when no witnesses vouch for the use.
+        why: Code,
+        /// What was about to run, when it was not what was approved.
+        got: Option<ActionDigest>,
     },
     /// The body ended.
     Finish {

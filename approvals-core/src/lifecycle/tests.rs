@@ -514,7 +514,8 @@ fn i3_nobody_ends_the_run_of_somebody_else() {
     let burn = Command::Burn {
         request,
         by: attempt(2),
-        got,
+        why: Code::ActionMismatch,
+        got: Some(got),
     };
     assert_eq!(case.run(&burn, at(3)), Some(Code::Misuse));
     assert_eq!(*case.state().phase(), Phase::Running(attempt(1)));
@@ -889,7 +890,8 @@ fn play(steps: Vec<(usize, usize, bool, bool, u64)>, eligible: &[&str]) -> (bool
             4 => Command::Burn {
                 request: id,
                 by: attempt(1),
-                got: ActionDigest::of(b"x"),
+                why: Code::ActionMismatch,
+                got: Some(ActionDigest::of(b"x")),
             },
             _ => Command::Consume(Box::new(wish(
                 case.state(),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use approvals_core::anchor::Anchoring;
 use approvals_core::clock::{Clock, Timestamp};
 use approvals_core::gate::{Builder, Keys, LocalSigner};
 use approvals_core::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
@@ -41,6 +42,7 @@ pub struct House {
     pin: Option<(Pin, Duration)>,
     genesis: Option<VerifierKey>,
     recovery: Option<VerifierKey>,
+    anchoring: Option<Anchoring>,
 }
 
 impl House {
@@ -62,6 +64,7 @@ impl House {
             pin: None,
             genesis: None,
             recovery: None,
+            anchoring: None,
         }
     }
 
@@ -153,6 +156,12 @@ impl House {
         self
     }
 
+    /// The same house, whose heads witnesses cosign.
+    pub fn anchoring(mut self, anchoring: Anchoring) -> Self {
+        self.anchoring = Some(anchoring);
+        self
+    }
+
     fn secrets(&self) -> LedgerKey {
         LedgerKey::from_seed(&self.secrets).expect("a key")
     }
@@ -222,6 +231,9 @@ impl House {
         }
         if let Some((pin, patience)) = &self.pin {
             builder = builder.head_pin(Pinning::new(pin.clone()).patience(*patience));
+        }
+        if let Some(anchoring) = &self.anchoring {
+            builder = builder.anchoring(anchoring.clone());
         }
         Ok(builder)
     }

@@ -10,6 +10,7 @@ pub mod people;
 pub mod pin;
 pub mod signing;
 pub mod trap;
+pub mod witness;
 pub mod written;
 
 use std::sync::Arc;

@@ -22,6 +22,7 @@ const ORDER: &[&[&str]] = &[
     &["ports", "terminal"],
     &["engines"],
     &["commit"],
+    &["anchor"],
     &["memory"],
     &["gate"],
     &["guard"],

@@ -77,6 +77,14 @@ impl WitnessPolicy {
         self.quorum.is_none()
     }
 
+    /// Whether these witnesses, all of them together, are a quorum.
+    #[must_use]
+    pub fn can_be_met_by(&self, keys: &[&WitnessKey]) -> bool {
+        let has = |(key, _): &(WitnessKey, _)| keys.contains(&key);
+        let all: Vec<bool> = self.witnesses.iter().map(has).collect();
+        self.needs_nobody() || self.is_met(&all)
+    }
+
     /// Who cosigned this head, and whether that is enough; the head comes out only when the log signed it.
     ///
     /// Lines of unknown keys are passed over. A witness that signs with the log's own key counts for nothing.

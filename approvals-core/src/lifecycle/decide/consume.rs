@@ -163,7 +163,12 @@ fn current_votes(state: &RequestState, wish: &Consumption) -> Vec<Reviewed> {
     state.reviews().iter().filter_map(still).collect()
 }
 
-pub(super) fn burn(state: &RequestState, by: Attempt, got: ActionDigest) -> Step {
+pub(super) fn burn(
+    state: &RequestState,
+    by: Attempt,
+    why: Code,
+    got: Option<ActionDigest>,
+) -> Step {
     if *state.phase() != Phase::Running(by) {
         return Step::refuse(
             Vec::new(),
@@ -172,8 +177,8 @@ pub(super) fn burn(state: &RequestState, by: Attempt, got: ActionDigest) -> Step
         );
     }
     let event = Event::PermitRefused(PermitRefused {
-        code: Code::ActionMismatch,
-        got: Some(got),
+        code: why,
+        got,
         burned: true,
     });
     Step::accept(vec![event])

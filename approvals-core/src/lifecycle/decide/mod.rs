@@ -41,7 +41,7 @@ pub fn decide(state: Option<&RequestState>, command: &Command, now: Timestamp) -
         (Some(state), Command::Due(_)) => Step::accept(due(state, now).into_iter().collect()),
         (Some(state), Command::Cancel(_)) => cancel(state, now),
         (Some(state), Command::Consume(wish)) => consume(state, wish, now),
-        (Some(state), Command::Burn { by, got, .. }) => burn(state, *by, *got),
+        (Some(state), Command::Burn { by, why, got, .. }) => burn(state, *by, *why, *got),
         (Some(state), Command::Finish { by, finished, .. }) => finish(state, *by, finished),
         (Some(_), Command::Notice { result, .. }) => {
             Step::accept(vec![Event::Notice(result.clone())])

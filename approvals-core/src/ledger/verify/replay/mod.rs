@@ -22,6 +22,7 @@ use super::report::{Link, Requests, Reviews};
 use super::rule::Rule;
 use crate::clock::Timestamp;
 use crate::directory::People;
+use crate::error::Code;
 use crate::id::RequestId;
 use crate::ledger::{AuditRecord, Entry, LogEvent, Previous};
 use crate::lifecycle::{Command, Event, Phase, RequestState, decide};
@@ -204,7 +205,9 @@ impl Replay {
             Event::Cancelled => must_follow(open, &Command::Cancel(scene.request), event, scene),
             Event::PermitRefused(refused) if refused.burned => {
                 let other = refused.got.is_some_and(|got| got != open.state.digest());
-                if !other {
+                // Without witnesses for its use nothing ran either, whatever was about to.
+                let unseen = refused.code == Code::AuditUnavailable && refused.got.is_none();
+                if !other && !unseen {
                     let message =
                         "the run was stopped at the last check, which found no difference";
                     scene.find(Rule::Lifecycle, message);
