@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::nodes::StoredNodes;
 use super::{keys, store_error};
 use crate::error::{ApprovalError, Code};
-use crate::ledger::{NoteError, Receipt, SignedCheckpoint, VerifierKey};
+use crate::ledger::{NoteError, ProofError, Receipt, ReceiptError, SignedCheckpoint, VerifierKey};
 use crate::ports::Reader;
 
 /// The receipt of one stored record, under the newest signed head; checked before it is given.
@@ -37,22 +37,32 @@ pub(super) fn under(
     note: Option<&str>,
 ) -> Result<Receipt, ApprovalError> {
     let stored = reader.records(seq, 1).map_err(store_error)?;
-    if note.is_none() && stored.is_empty() {
-        return Err(unknown(seq));
-    }
-    let head = note.map_or(Err(NoteError::Unsigned), SignedCheckpoint::parse);
-    let head = head.map_err(|error| unproven(seq, &error))?;
-    let covered = head.verify(key).map_err(|error| unproven(seq, &error))?;
-    if seq >= covered.size {
-        return Err(unknown(seq));
-    }
     // A store that lost the record may give the next one in its place.
     let stored = stored.first().filter(|stored| stored.seq == seq);
-    let stored = stored.ok_or_else(|| unproven(seq, &"it is missing"))?;
+    let Some(stored) = stored else {
+        return Err(absent(seq, key, note));
+    };
+    let head = note.map_or(Err(NoteError::Unsigned), SignedCheckpoint::parse);
+    let head = head.map_err(|error| unproven(seq, &error))?;
     let mut nodes = StoredNodes::new(reader);
     let proven = Receipt::prove(stored, head, key, &nodes);
     nodes.finish().map_err(store_error)?;
-    proven.map_err(|error| unproven(seq, &error))
+    proven.map_err(|error| match error {
+        // Written after the head was signed: the next one covers it.
+        ReceiptError::Proof(ProofError::NoSuchLeaf { .. }) => unknown(seq),
+        error => unproven(seq, &error),
+    })
+}
+
+/// Why a store does not have a record: nobody wrote it, or it is gone.
+fn absent(seq: u64, key: &VerifierKey, note: Option<&str>) -> ApprovalError {
+    let head = note.map(|note| SignedCheckpoint::parse(note).and_then(|note| note.verify(key)));
+    match head {
+        None => unknown(seq),
+        Some(Ok(head)) if seq >= head.size => unknown(seq),
+        Some(Ok(_)) => unproven(seq, &"it is missing"),
+        Some(Err(error)) => unproven(seq, &error),
+    }
 }
 
 fn unknown(seq: u64) -> ApprovalError {

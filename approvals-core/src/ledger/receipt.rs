@@ -93,11 +93,10 @@ impl Receipt {
         key: &VerifierKey,
         nodes: &dyn Nodes,
     ) -> Result<Self, ReceiptError> {
-        let size = head.verify(key)?.size;
         let receipt = Self {
             record: stored.bytes.clone(),
             index: stored.seq,
-            proof: inclusion_proof(stored.seq, size, nodes)?,
+            proof: inclusion_proof(stored.seq, head.claim().size, nodes)?,
             head,
         };
         receipt.verify(key)?;

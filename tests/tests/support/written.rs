@@ -32,6 +32,13 @@ impl Written {
         }
     }
 
+    /// The same empty log, signed with another key.
+    pub fn signed_by(mut self, seed: [u8; 32]) -> Self {
+        self.key = LedgerKey::from_seed(&seed).unwrap();
+        self.vkey = self.key.vkey(self.vkey.name());
+        self
+    }
+
     /// The same log with records up to this size, and a signed head over them.
     pub fn grown(mut self, size: u64) -> Self {
         self.grow(size);
