@@ -19,3 +19,5 @@ mod support;
 mod surface;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod walkthrough;
