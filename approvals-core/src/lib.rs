@@ -27,6 +27,7 @@ pub mod policy;
 pub mod ports;
 pub mod principal;
 pub mod proposal;
+pub mod rehearse;
 pub mod request;
 pub mod review;
 pub mod scope;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::action::Action;
+use crate::action::{Action, BoundParam};
 use crate::canonical::{self, Value};
 use crate::clock::Timestamp;
 use crate::digest::{
@@ -184,6 +184,38 @@ impl ActionRecord {
     pub fn digest(&self) -> Result<ActionDigest, ApprovalError> {
         let bytes = canonical::to_bytes(self).map_err(refuse)?;
         Ok(ActionDigest::of(&bytes))
+    }
+
+    /// The proposal that was sealed, with those of its values that are there.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when nobody stands behind the action on record, which no gate records.
+    pub fn proposal(
+        &self,
+        params: Vec<BoundParam>,
+        resource: Option<String>,
+        break_glass: Option<String>,
+    ) -> Result<Proposal, ApprovalError> {
+        let mut agent = Agent::new(self.agent.as_str());
+        if let Some(sponsor) = &self.sponsor {
+            agent = agent.on_behalf_of(sponsor.as_str());
+        }
+        if let Some(owner) = &self.owner {
+            agent = agent.owned_by(owner.as_str());
+        }
+        let action = Action {
+            scope: self.scope.clone(),
+            function: self.function.clone(),
+            schema: self.schema,
+            params,
+            not_covered: self.not_covered.clone(),
+            resource,
+            environment: self.environment.clone(),
+            tenant: self.tenant.clone(),
+        };
+        let mut proposal = Proposal::new(agent.requester()?, action);
+        proposal.break_glass = break_glass;
+        Ok(proposal)
     }
 
     fn commitments(&self) -> impl Iterator<Item = &Commitment> {

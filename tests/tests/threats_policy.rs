@@ -1,4 +1,4 @@
-//! Threats 43, 45, 47 and 48: no policy error, edge or confusion ends in a weaker answer.
+//! Threats 43, 45, 46, 47 and 48: no policy error, edge or confusion ends in a weaker answer.
 
 mod support;
 
@@ -263,6 +263,93 @@ async fn threat_45_a_missing_context_is_the_strict_one() {
         Err(Code::PolicyDenied)
     );
     assert_eq!(people_needed(freeze, named("test")).await, Ok(1));
+}
+
+// 46: what is too much.
+
+fn rules(count: usize, rule: impl Fn(usize) -> String) -> String {
+    let all = (0..count).map(|n| format!("[[rule]]\nid = \"r{n}\"\n{}\n", rule(n)));
+    all.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_46_over_the_cap_nothing_opens() {
+    for (text, why) in [
+        (
+            policy(
+                1,
+                &rules(10_001, |n| format!("scope = \"a.r{n}\"\neffect = \"deny\"")),
+            ),
+            "at most 10000",
+        ),
+        (
+            policy(1, &format!("#{}", "x".repeat(1 << 20))),
+            "longer than 1048576 bytes",
+        ),
+        (
+            policy(
+                1,
+                &format!("x = {}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+            ),
+            "line",
+        ),
+    ] {
+        let house = House::new().policy(text);
+        let error = house.try_open().await.unwrap_err();
+        assert_eq!(error.code(), Code::PolicyInvalid);
+        assert!(error.to_string().contains(why), "{why}");
+        assert!(house.disk.stored().is_empty(), "nothing began");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_46_ten_thousand_rules_for_one_scope_still_hold() {
+    let effects = Effects::default();
+    // More rules match than one record can name: then nothing runs, rather than by fewer rules.
+    let asking = rules(10_000, |_| {
+        "scope = \"db.drop\"\nrequire = [{ group = \"ops\" }]".to_owned()
+    });
+    let gate = House::new().rules(&asking).open().await;
+    let answer = go_on(&gate, hasty(), &effects).await;
+    assert!(
+        answer.is_err() && answer != Err(Code::Pending),
+        "{answer:?}"
+    );
+    // The last of them denies, and one is enough.
+    let mut denying = rules(9_999, |n| {
+        format!("scope = \"db.*\"\nwhen = {{ \"args.table\" = \"t{n}\" }}\neffect = \"deny\"")
+    });
+    denying += "[[rule]]\nid = \"last\"\nscope = \"db.drop\"\nwhen = { \"args.table\" = \"users\" }\neffect = \"deny\"\n";
+    let gate = House::new().rules(&denying).open().await;
+    assert_eq!(
+        go_on(&gate, hasty(), &effects).await,
+        Err(Code::PolicyDenied)
+    );
+    assert_eq!(effects.count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn threat_46_deep_and_long_arguments_take_the_strict_rule() {
+    let mut deep = json!(1);
+    for _ in 0..90 {
+        deep = json!([deep]);
+    }
+    let long: Vec<u32> = (0..50_000).collect();
+    let many: serde_json::Map<String, Value> =
+        (0..5_000).map(|n| (format!("m{n}"), json!(n))).collect();
+    for value in [deep, json!(long), Value::Object(many)] {
+        let needed = |rules: &'static str| people_needed(rules, || scale(Some(&value)));
+        assert!(needed(BIG).await.unwrap() >= 3);
+        assert_eq!(needed(FEW).await, Ok(1), "it does not run by itself");
+        assert_eq!(needed(HUGE).await, Err(Code::PolicyDenied));
+    }
+    // Deeper than any canonical form may nest.
+    let mut deeper = json!(1);
+    for _ in 0..101 {
+        deeper = json!([deeper]);
+    }
+    let refused = people_needed("", || scale(Some(&deeper))).await;
+    assert_eq!(refused, Err(Code::NonCanonical));
 }
 
 // 47: the edges of `auto`.

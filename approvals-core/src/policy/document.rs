@@ -79,10 +79,15 @@ impl Findings {
         self.about = None;
     }
 
+    /// The line of a byte offset, counted from 1.
+    pub(crate) fn line(&self, at: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= at) + 1
+    }
+
     /// Adds what is wrong at a byte offset of the text.
     pub(crate) fn add(&mut self, at: usize, message: impl Into<String>) {
         self.list.push(Finding {
-            line: self.line_starts.partition_point(|start| *start <= at) + 1,
+            line: self.line(at),
             about: self.about.clone(),
             message: message.into(),
         });

@@ -83,31 +83,38 @@
 
 mod budget;
 mod calendar;
+mod cases;
 mod compare;
 mod condition;
 pub(crate) mod document;
 mod engine;
 mod evaluate;
+mod explain;
 mod load;
 mod merge;
 mod model;
 mod quorum;
 mod rate;
+mod recorded;
 mod replay;
 mod requirement;
 mod scalar;
 #[cfg(test)]
 mod tests;
 mod tighten;
+mod words;
 
+pub use cases::{Case, Cases, Expected};
 pub use compare::Strictness;
 pub(crate) use condition::Undisclosed;
 pub use document::Finding;
 pub use engine::{Answer, EngineError, Judged, Opinion, PolicyEngine, WantedEngine};
+pub use explain::{ConditionTrace, Explanation, Match, RuleTrace, Seen};
 pub use load::PolicyError;
 pub use model::{Policy, RuleSummary};
 pub use quorum::{InvalidQuorum, Quorum};
 pub use rate::duration;
+pub use recorded::Recorded;
 pub use requirement::{
     Allowance, Ceiling, Evaluation, Forbidden, Freeze, Requirement, ZeroApprovals,
 };

@@ -145,6 +145,11 @@ impl Policy {
         self.0.rules.iter().map(Rule::summary)
     }
 
+    /// How many rules it has.
+    pub(super) fn count(&self) -> usize {
+        self.0.rules.len()
+    }
+
     /// The engines that must judge beside it, by exactly these texts: without one of them nothing
     /// may run.
     #[must_use]
@@ -238,7 +243,7 @@ impl Rule {
             .find(|condition| condition.path == Path::Calendar)
     }
 
-    fn summary(&self) -> RuleSummary {
+    pub(super) fn summary(&self) -> RuleSummary {
         let (effect, mut description) = match &self.effect {
             Effect::Deny => ("deny", "never, whoever approves".to_owned()),
             Effect::Auto(limits) => ("auto", format!("by itself, {limits}")),

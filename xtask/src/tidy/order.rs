@@ -20,7 +20,7 @@ const ORDER: &[&[&str]] = &[
     &["ledger"],
     &["permit"],
     &["ports", "terminal"],
-    &["engines"],
+    &["engines", "rehearse"],
     &["commit"],
     &["anchor"],
     &["memory"],

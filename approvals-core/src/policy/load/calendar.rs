@@ -180,7 +180,7 @@ fn read_with<T>(
 }
 
 /// Reads `2026-12-20T00:00:00Z`.
-fn moment(text: &str) -> Option<Timestamp> {
+pub(in crate::policy) fn moment(text: &str) -> Option<Timestamp> {
     let whole = text.strip_suffix('Z')?;
     format!("{whole}.000000Z").parse().ok()
 }
@@ -217,7 +217,8 @@ const DAYS: &[&str] = &["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const FIXED_EXAMPLE: &str = "`{ from = \"2026-12-20T00:00:00Z\", to = \"2027-01-03T00:00:00Z\" }`";
 const WEEKLY_EXAMPLE: &str =
     "`{ days = [\"fri\"], from = \"16:00\", to = \"24:00\", utc_offset = \"+01:00\" }`";
-const MOMENT: &str = "a time in UTC to the second, as in \"2026-12-20T00:00:00Z\"";
+pub(in crate::policy) const MOMENT: &str =
+    "a time in UTC to the second, as in \"2026-12-20T00:00:00Z\"";
 const TIME: &str = "a time of the day from \"00:00\" to \"24:00\"";
 const OFFSET: &str = "how far the days are ahead of UTC, from \"-14:00\" to \"+14:00\", as in \"+01:00\"; \"+00:00\" for UTC";
 const MINUTE: i64 = 60_000_000;

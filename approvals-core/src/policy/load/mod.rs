@@ -13,6 +13,7 @@ mod when;
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub(super) use self::calendar::{MOMENT, moment};
 use self::rule::Loader;
 use super::document::{self, Finding, Findings, Section};
 use super::model::{Parts, Policy};
@@ -78,6 +79,10 @@ impl Policy {
 pub struct PolicyError(Vec<Finding>);
 
 impl PolicyError {
+    pub(super) fn of(findings: Vec<Finding>) -> Self {
+        Self(findings)
+    }
+
     /// What is wrong, in the order of the file; never empty.
     #[must_use]
     pub fn findings(&self) -> &[Finding] {

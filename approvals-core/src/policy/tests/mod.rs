@@ -7,6 +7,8 @@ mod caps;
 mod cases;
 mod engines;
 mod escalation;
+mod explained;
+mod kept;
 mod loader;
 mod properties;
 mod typing;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Scene;
-use crate::action::{Action, BoundParam};
+use crate::action::BoundParam;
 use crate::canonical::Value;
 use crate::digest::Commitment;
 use crate::envelope::{Envelope, Vault};
@@ -12,7 +12,6 @@ use crate::id::RequestId;
 use crate::ledger::verify::findings::{Findings, Place};
 use crate::ledger::verify::rule::Rule;
 use crate::policy::Undisclosed;
-use crate::principal::Agent;
 use crate::proposal::Proposal;
 use crate::review::REASON;
 use crate::sealed::{ActionRecord, Disclosure};
@@ -206,7 +205,10 @@ impl Asked {
         let words = action.break_glass.as_ref();
         let break_glass = words.map(|_| break_glass.unwrap_or_else(hidden));
         Self {
-            proposal: proposal(action, params, resource, break_glass),
+            proposal: action
+                .proposal(params, resource, break_glass)
+                .ok()
+                .map(Arc::new),
             undisclosed,
             reasons: values.0.map(|rest| {
                 let reason = |(commitment, value): (_, Option<(String, Value)>)| {
@@ -232,32 +234,4 @@ impl Asked {
             missing.add(reason, scene);
         }
     }
-}
-
-fn proposal(
-    action: &ActionRecord,
-    params: Vec<BoundParam>,
-    resource: Option<String>,
-    break_glass: Option<String>,
-) -> Option<Arc<Proposal>> {
-    let mut agent = Agent::new(action.agent.as_str());
-    if let Some(sponsor) = &action.sponsor {
-        agent = agent.on_behalf_of(sponsor.as_str());
-    }
-    if let Some(owner) = &action.owner {
-        agent = agent.owned_by(owner.as_str());
-    }
-    let action = Action {
-        scope: action.scope.clone(),
-        function: action.function.clone(),
-        schema: action.schema,
-        params,
-        not_covered: action.not_covered.clone(),
-        resource,
-        environment: action.environment.clone(),
-        tenant: action.tenant.clone(),
-    };
-    let mut proposal = Proposal::new(agent.requester().ok()?, action);
-    proposal.break_glass = break_glass;
-    Some(Arc::new(proposal))
 }
