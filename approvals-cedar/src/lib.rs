@@ -22,3 +22,8 @@ mod typing;
 
 pub use engine::{CedarEngine, CedarRule};
 pub use error::{CedarError, CedarFinding, CedarText};
+
+/// The page about policies: its code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/policy.md")]
+mod documentation {}

@@ -58,6 +58,19 @@ impl Printer {
         }
     }
 
+    /// Prints one of many: a line of text, or a line of JSON. Says whether anybody still reads.
+    pub(crate) fn line(&self, text: &str, json: &Value) -> bool {
+        let line = if self.json {
+            format!("{}\n", ascii(&json.to_string()))
+        } else {
+            safe(text)
+        };
+        let mut out = io::stdout();
+        out.write_all(line.as_bytes())
+            .and_then(|()| out.flush())
+            .is_ok()
+    }
+
     /// Prints the answer or the failure, and gives the exit code.
     pub(crate) fn finish(&self, answer: Result<Answer, Failure>) -> ExitCode {
         match answer {

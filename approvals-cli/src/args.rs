@@ -1,10 +1,14 @@
 //! What can be typed.
 
+mod policy;
+
 use std::path::PathBuf;
 
 use approvals_core::ledger::VerifierKey;
 use approvals_core::{PersonId, Status, Timestamp};
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use policy::{Beside, Check, Explain, Policy, Shadow, Test, WhatIf};
 
 /// See what waits for a human, decide it with your own SSH key, and verify the log.
 #[derive(Debug, Parser)]
@@ -90,7 +94,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Export(Export),
 
-    /// Looks at policies.
+    /// Checks policies, tests them, and tries them on what was asked.
     #[command(subcommand)]
     Policy(Policy),
 }
@@ -261,30 +265,6 @@ pub(crate) enum Export {
         #[arg(long, value_name = "N", default_value_t = 0)]
         from: u64,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Policy {
-    /// Loads a policy and reports everything that is wrong with it, or what it says.
-    #[command(
-        after_help = "With --inventory (the JSON of `approvals_core::inventory_json()` of your program) conditions on\narguments are checked against the types of the guarded functions.\n\nExample:\n  approvals policy check policy.toml --people people.toml"
-    )]
-    Check(Check),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Check {
-    /// The policy; the one of the state directory unless given.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: Option<PathBuf>,
-
-    /// The people file; the one of the state directory unless given.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) people: Option<PathBuf>,
-
-    /// The inventory of the program that the policy is for.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) inventory: Option<PathBuf>,
 }
 
 /// A time with or without a fraction of a second.

@@ -1,6 +1,6 @@
 //! Finding the request that somebody means.
 
-use approvals_core::ports::Filter;
+use approvals_core::ports::{Filter, RequestRow};
 use approvals_core::{Code, Gate, RequestId, Untrusted};
 
 use crate::failure::Failure;
@@ -9,9 +9,34 @@ use crate::failure::Failure;
 ///
 /// A prefix that fits two requests is refused, so that nobody decides another one than they mean.
 pub(crate) async fn find(gate: &Gate, text: &str) -> Result<RequestId, Failure> {
+    let start = match read(text)? {
+        Wanted::Whole(request) => return Ok(request),
+        Wanted::Start(start) => start,
+    };
+    let rows = gate.journal().read(|reader| reader.requests(&newest()));
+    among(rows.await?, &start)
+}
+
+/// The same, in a list that somebody else reads.
+pub(crate) fn find_in(
+    text: &str,
+    list: impl FnOnce(&Filter) -> Result<Vec<RequestRow>, Failure>,
+) -> Result<RequestId, Failure> {
+    match read(text)? {
+        Wanted::Whole(request) => Ok(request),
+        Wanted::Start(start) => among(list(&newest())?, &start),
+    }
+}
+
+enum Wanted {
+    Whole(RequestId),
+    Start(String),
+}
+
+fn read(text: &str) -> Result<Wanted, Failure> {
     let body = text.strip_prefix(PREFIX).unwrap_or(text);
     if let Ok(request) = format!("{PREFIX}{body}").parse() {
-        return Ok(request);
+        return Ok(Wanted::Whole(request));
     }
     if body.len() < SHORTEST || !body.chars().all(|c| c.is_ascii_alphanumeric()) {
         let message = format!(
@@ -20,15 +45,19 @@ pub(crate) async fn find(gate: &Gate, text: &str) -> Result<RequestId, Failure> 
         );
         return Err(Failure::usage(&message));
     }
-    let start = format!("{PREFIX}{body}");
+    Ok(Wanted::Start(format!("{PREFIX}{body}")))
+}
+
+fn newest() -> Filter {
     let mut filter = Filter::all();
     filter.limit = MOST;
-    let rows = gate.journal().read(move |reader| reader.requests(&filter));
-    let ids = rows.await?.into_iter().map(|row| row.id);
-    let fits: Vec<RequestId> = ids
-        .filter(|id| id.to_string().starts_with(&start))
-        .collect();
-    only(&fits, &start)
+    filter
+}
+
+fn among(rows: Vec<RequestRow>, start: &str) -> Result<RequestId, Failure> {
+    let ids = rows.into_iter().map(|row| row.id);
+    let fits: Vec<RequestId> = ids.filter(|id| id.to_string().starts_with(start)).collect();
+    only(&fits, start)
 }
 
 fn only(fits: &[RequestId], start: &str) -> Result<RequestId, Failure> {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod caps;
 #[cfg(test)]
+mod gate;
+#[cfg(test)]
 mod judge;
 #[cfg(test)]
 mod loader;

@@ -90,33 +90,28 @@ pub(crate) fn params(json: &str) -> Vec<BoundParam> {
 }
 
 pub(crate) fn judge(engine: &CedarEngine, asked: &Asked) -> Result<Opinion, EngineError> {
-    let proposal = asked.proposal();
+    judge_proposal(engine, &asked.proposal(), asked.at)
+}
+
+pub(crate) fn judge_proposal(
+    engine: &CedarEngine,
+    proposal: &Proposal,
+    at: Timestamp,
+) -> Result<Opinion, EngineError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    runtime.block_on(engine.judge(&proposal, asked.at))
+    runtime.block_on(engine.judge(proposal, at))
 }
 
 /// What would happen if the policy beside Cedar let everything run.
-pub(crate) fn alone(engine: &CedarEngine, asked: &Asked) -> Evaluation {
+pub(crate) fn alone(engine: &CedarEngine, said: Result<Opinion, EngineError>) -> Evaluation {
     let everything = Allowance::new(Vec::new(), Vec::new(), toml().default_requirement().clone());
-    Evaluation::Allow(everything).tightened(engine.name(), judge(engine, asked))
+    Evaluation::Allow(everything).tightened(engine.name(), said)
 }
 
-/// An answer in one line, for tables.
-pub(crate) fn in_words(evaluation: &Evaluation) -> String {
-    match evaluation {
-        Evaluation::Deny(_) => "deny".to_owned(),
-        Evaluation::Allow(_) => "auto".to_owned(),
-        Evaluation::Require(requirement) => {
-            let quorums: Vec<String> = requirement
-                .quorums()
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            format!("require {}", quorums.join(", "))
-        }
-    }
+pub(crate) fn by_cedar(engine: &CedarEngine, asked: &Asked) -> Evaluation {
+    alone(engine, judge(engine, asked))
 }
 
 /// An opinion in one line, for tables.

@@ -14,7 +14,7 @@ mod verify;
 use approvals_core::{Code, Vote};
 
 use crate::answer::{Answer, Printer};
-use crate::args::{Cli, Command, Export, Policy};
+use crate::args::{Cli, Command, Export};
 use crate::failure::Failure;
 
 /// Runs what was typed.
@@ -50,7 +50,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
         Command::Export(Export::Jsonl { from }) => export::run(cli, *from),
         Command::Export(Export::Checkpoint) => export::checkpoint(cli),
         Command::Export(Export::Tiles { directory }) => export::tiles(cli, directory),
-        Command::Policy(Policy::Check(check)) => policy::run(cli, check),
+        Command::Policy(wanted) => policy::run(cli, printer, wanted),
     }
 }
 

@@ -10,6 +10,10 @@ mod keys;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod policy_cases;
+#[cfg(test)]
+mod policy_past;
+#[cfg(test)]
 mod receipts;
 #[cfg(test)]
 mod seen;

@@ -158,6 +158,8 @@ fn features(house: &House) -> Result<Outcome, Failure> {
         house.cargo("check -p approvals-store --no-default-features --features sqlite --locked"),
         house.cargo("check -p approvals-store --no-default-features --features postgres --locked"),
         house.cargo("check -p approvals-cedar --locked"),
+        house.cargo("check -p approvals-cli --locked"),
+        house.cargo("check -p approvals-cli --features cedar --locked"),
     ])
 }
 
