@@ -3,7 +3,7 @@
 //! Nothing is asked, recorded or decided here. Values that are no longer disclosed are counted and
 //! never guessed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use crate::clock::Timestamp;
 use crate::engines::Engines;
@@ -11,7 +11,9 @@ use crate::error::Code;
 use crate::id::RequestId;
 use crate::ledger::{AuditRecord, Entry};
 use crate::lifecycle::{Created, Denied, Event};
-use crate::policy::{Allowance, Ceiling, Evaluation, Forbidden, Policy, Recorded, Strictness};
+use crate::policy::{
+    Allowance, Ceiling, Evaluation, Forbidden, Policy, Rates, Recorded, Strictness,
+};
 use crate::request::PolicyRef;
 use crate::sealed::ActionRecord;
 
@@ -119,7 +121,7 @@ impl Asked {
 pub struct Rehearsal {
     policy: Policy,
     engines: Engines,
-    counted: HashMap<String, VecDeque<Timestamp>>,
+    rates: Rates,
 }
 
 /// What a policy would have said of one ask.
@@ -144,12 +146,12 @@ impl Rehearsal {
         Self {
             policy,
             engines,
-            counted: HashMap::new(),
+            rates: Rates::default(),
         }
     }
 
     /// No rate counts longer than this.
-    pub const LONGEST_RATE: std::time::Duration = std::time::Duration::from_secs(86_400);
+    pub const LONGEST_RATE: std::time::Duration = Rates::LONGEST;
 
     /// The policy that is rehearsed.
     #[must_use]
@@ -189,30 +191,13 @@ impl Rehearsal {
         unsure: bool,
     ) -> (Evaluation, bool) {
         let ceilings = std::mem::take(&mut allowance.ceilings);
-        if !ceilings.iter().all(|ceiling| self.has_room(ceiling, at)) {
+        let has_room = |ceiling: &Ceiling| ceiling.has_room(self.rates.count(ceiling, at));
+        if !ceilings.iter().all(has_room) {
             return (Evaluation::Require(allowance.otherwise), true);
         }
         if !unsure {
-            for ceiling in ceilings {
-                self.counted
-                    .entry(ceiling.counter)
-                    .or_default()
-                    .push_back(at);
-            }
+            self.rates.add(ceilings.iter(), at);
         }
         (Evaluation::Allow(allowance), false)
-    }
-
-    fn has_room(&mut self, ceiling: &Ceiling, at: Timestamp) -> bool {
-        let Some(times) = self.counted.get_mut(&ceiling.counter) else {
-            return true;
-        };
-        let oldest = at.before(Self::LONGEST_RATE);
-        while times.front().is_some_and(|time| *time <= oldest) {
-            times.pop_front();
-        }
-        let since = at.before(ceiling.window);
-        let within = times.iter().rev().take_while(|time| **time > since).count();
-        u64::try_from(within).unwrap_or(u64::MAX) < u64::from(ceiling.limit.get())
     }
 }

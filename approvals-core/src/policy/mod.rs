@@ -95,6 +95,7 @@ mod merge;
 mod model;
 mod quorum;
 mod rate;
+mod rates;
 mod recorded;
 mod replay;
 mod requirement;
@@ -114,6 +115,7 @@ pub use load::PolicyError;
 pub use model::{Policy, RuleSummary};
 pub use quorum::{InvalidQuorum, Quorum};
 pub use rate::duration;
+pub(crate) use rates::Rates;
 pub use recorded::Recorded;
 pub use requirement::{
     Allowance, Ceiling, Evaluation, Forbidden, Freeze, Requirement, ZeroApprovals,

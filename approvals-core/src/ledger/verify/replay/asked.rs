@@ -3,13 +3,12 @@
 use std::convert::Infallible;
 
 use super::opened::{Asked, Disclosures};
-use super::rates::Rates;
 use super::{Replay, Scene};
 use crate::clock::Timestamp;
 use crate::id::RequestId;
 use crate::ledger::verify::rule::Rule;
 use crate::lifecycle::{Ask, Command, Created, Event, decide};
-use crate::policy::{Answer, Ceiling, EngineError, Evaluation, Opinion, Policy};
+use crate::policy::{Answer, Ceiling, EngineError, Evaluation, Opinion, Policy, Rates};
 use crate::proposal::Proposal;
 
 type Wrong = (Rule, String);

@@ -11,7 +11,6 @@ mod glass;
 mod links;
 mod opened;
 mod policies;
-mod rates;
 mod used;
 mod voted;
 
@@ -26,13 +25,13 @@ use crate::error::Code;
 use crate::id::RequestId;
 use crate::ledger::{AuditRecord, Entry, LogEvent, Previous};
 use crate::lifecycle::{Command, Event, Phase, RequestState, decide};
+use crate::policy::Rates;
 use crate::request::Outcome;
 use book::{Book, Closed, End, Known, Open};
 use glass::Glasses;
 use links::Links;
 use opened::Missing;
 use policies::Policies;
-use rates::Rates;
 
 pub use opened::{Disclosures, Kept, NoDisclosures};
 
