@@ -81,16 +81,76 @@ impl FromStr for Timestamp {
     type Err = InvalidTime;
 
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
-        let refuse = || InvalidTime(text.chars().take(40).collect());
-        let at: jiff::Timestamp = text.parse().map_err(|_| refuse())?;
-        let at = Self(at.as_microsecond());
         // Only one text stands for one time: a record must not have two spellings.
-        if at.0 < 0 || at.to_string() != text {
-            Err(refuse())
-        } else {
-            Ok(at)
-        }
+        read(text.as_bytes())
+            .map(Self)
+            .ok_or_else(|| InvalidTime(text.chars().take(40).collect()))
     }
+}
+
+/// Microseconds since 1970 of `YYYY-MM-DDThh:mm:ss.ffffffZ`; years before that have none.
+fn read(text: &[u8]) -> Option<i64> {
+    let (date, time) = text.split_at_checked(10)?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else {
+        return None;
+    };
+    let [
+        b'T',
+        h1,
+        h2,
+        b':',
+        n1,
+        n2,
+        b':',
+        s1,
+        s2,
+        b'.',
+        fraction @ ..,
+        b'Z',
+    ] = time
+    else {
+        return None;
+    };
+    let year = number(&[*y1, *y2, *y3, *y4])?;
+    let (month, day) = (number(&[*m1, *m2])?, number(&[*d1, *d2])?);
+    let (hour, minute, second) = (
+        number(&[*h1, *h2])?,
+        number(&[*n1, *n2])?,
+        number(&[*s1, *s2])?,
+    );
+    let micros = number(fraction).filter(|_| fraction.len() == 6)?;
+    let exists = year >= 1970 && (1..=days_of(year, month)?).contains(&day);
+    let seconds =
+        (hour < 24 && minute < 60 && second < 60).then(|| hour * 3_600 + minute * 60 + second)?;
+    exists.then(|| (days(year, month, day) * 86_400 + seconds) * 1_000_000 + micros)
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = digit.is_ascii_digit().then(|| i64::from(digit - b'0'))?;
+        Some(number * 10 + digit)
+    })
+}
+
+fn days_of(year: i64, month: i64) -> Option<i64> {
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => Some(31),
+        4 | 6 | 9 | 11 => Some(30),
+        2 => Some(if leap { 29 } else { 28 }),
+        _ => None,
+    }
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar.
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    // Years begin in March here, so that the leap day is their last.
+    let (year, month) = match month {
+        1 | 2 => (year - 1, month + 9),
+        _ => (year, month - 3),
+    };
+    let leaps = year / 4 - year / 100 + year / 400;
+    year * 365 + leaps + (month * 153 + 2) / 5 + day - 1 - 719_468
 }
 
 crate::id::serde_as_text!(Timestamp);
@@ -139,6 +199,36 @@ mod tests {
         ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn every_day_reads_as_the_calendar_says() {
+        for day in 0..2_932_895_i64 {
+            let at =
+                Timestamp::from_micros((day * 86_400 + day % 86_400) * 1_000_000 + day % 1_000_000);
+            if day % 97 == 0 || (59..62).contains(&(day % 365)) {
+                assert_eq!(at.to_string().parse(), Ok(at));
+            }
+        }
+        for bad in [
+            "2026-02-29T00:00:00.000000Z",
+            "1900-02-29T00:00:00.000000Z",
+            "1969-12-31T23:59:59.999999Z",
+            "2026-13-01T00:00:00.000000Z",
+            "2026-00-01T00:00:00.000000Z",
+            "2026-04-31T00:00:00.000000Z",
+            "2026-04-00T00:00:00.000000Z",
+            "2026-04-01T24:00:00.000000Z",
+            "2026-04-01T23:60:00.000000Z",
+            "2026-04-01T23:59:60.000000Z",
+            "2026-04-01T23:59:59.00000Z",
+            "2026-04-01T23:59:59.0000000Z",
+            "2026-04-01t23:59:59.000000z",
+            "+026-04-01T23:59:59.000000Z",
+        ] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
+        }
+        assert!("2000-02-29T00:00:00.000000Z".parse::<Timestamp>().is_ok());
     }
 
     #[test]

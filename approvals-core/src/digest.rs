@@ -97,14 +97,24 @@ digest_type!(
 pub struct InvalidDigest;
 
 fn read_hex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || text.bytes().any(|b| b.is_ascii_uppercase()) {
+    if text.len() != 64 {
         return None;
     }
     let mut out = [0; 32];
     for (slot, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        *slot = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        let [high, low] = pair else { return None };
+        *slot = nibble(*high)? << 4 | nibble(*low)?;
     }
     Some(out)
+}
+
+/// What a lower-case hexadecimal digit stands for.
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
 }
 
 /// Binds one value without giving it away: a salted SHA-256, or a keyed one for redacted values.

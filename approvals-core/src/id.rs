@@ -130,14 +130,27 @@ macro_rules! serde_as_text {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                std::borrow::Cow::<'de, str>::deserialize(deserializer)?
-                    .parse()
-                    .map_err(serde::de::Error::custom)
+                deserializer.deserialize_str($crate::id::Parsed(std::marker::PhantomData))
             }
         }
     };
 }
 pub(crate) use serde_as_text;
+
+/// Reads a value from its text where the text stands, without a copy of it.
+pub(crate) struct Parsed<T>(pub(crate) std::marker::PhantomData<T>);
+
+impl<T: FromStr<Err: fmt::Display>> serde::de::Visitor<'_> for Parsed<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
 
 random_id!(
     /// One ask for approval. Not a secret and not a right: knowing it decides nothing.
@@ -205,6 +218,20 @@ fn is_name(text: &str) -> bool {
 // Crockford's alphabet in lower case: no i, l, o, u, so that an id can be read aloud.
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
+/// The digit that each byte stands for; 255 for those that stand for none.
+const DIGITS: [u8; 256] = {
+    let mut digits = [255; 256];
+    let mut digit = 0;
+    while digit < 32 {
+        #[expect(clippy::indexing_slicing, reason = "in range, at compile time")]
+        {
+            digits[ALPHABET[digit] as usize] = digit as u8;
+        }
+        digit += 1;
+    }
+    digits
+};
+
 fn write_base32(f: &mut fmt::Formatter<'_>, bytes: [u8; 16]) -> fmt::Result {
     let value = u128::from_be_bytes(bytes);
     let mut text = [0_u8; 26];
@@ -222,12 +249,12 @@ fn read_base32(text: &str) -> Option<[u8; 16]> {
     }
     let mut value: u128 = 0;
     for (place, byte) in text.bytes().enumerate() {
-        let digit = ALPHABET.iter().position(|&letter| letter == byte)?;
+        let digit = DIGITS.get(usize::from(byte)).copied().unwrap_or(255);
         // 26 digits hold 130 bits; the first one may only use three of its five.
-        if place == 0 && digit > 7 {
+        if digit > 31 || (place == 0 && digit > 7) {
             return None;
         }
-        value = (value << 5) | u128::try_from(digit).ok()?;
+        value = (value << 5) | u128::from(digit);
     }
     Some(value.to_be_bytes())
 }

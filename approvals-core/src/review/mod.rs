@@ -5,8 +5,10 @@ mod post;
 mod statement;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use post::PostReview;
 pub(crate) use statement::{DOMAIN, POST_DOMAIN};
@@ -100,8 +102,35 @@ pub struct Evidence {
     /// How the identity was proven: `sshsig`, `webauthn`, `slack`, `test`.
     pub method: String,
     /// The proof, by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "each_once"
+    )]
     pub proof: BTreeMap<String, String>,
+}
+
+/// Reads names and texts, each name once: of two, readers would see one or the other.
+fn each_once<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    struct Once;
+    impl<'de> Visitor<'de> for Once {
+        type Value = BTreeMap<String, String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("texts by name")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+            let mut read = BTreeMap::new();
+            while let Some((name, text)) = members.next_entry()? {
+                if read.insert(name, text).is_some() {
+                    return Err(serde::de::Error::custom("a name stands twice"));
+                }
+            }
+            Ok(read)
+        }
+    }
+    from.deserialize_map(Once)
 }
 
 impl Evidence {

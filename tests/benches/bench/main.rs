@@ -1,14 +1,20 @@
 //! What a guard costs, and what a durable approval costs, beside raw floors of the same run.
 //!
-//! `cargo xtask bench [overhead|durable]`: ratios are the result; absolute figures belong to the
+//! `cargo xtask bench [overhead|durable|verify]`: ratios are the result; absolute figures belong to the
 //! machine. Nothing here passes or fails a test, but for G6, which is a promise and not a speed.
 
 mod durable;
 mod floor;
 mod overhead;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 mod table;
+mod verify;
 
 fn main() {
+    if verify::read_if_asked() {
+        return;
+    }
     let words: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with("--"))
@@ -20,6 +26,9 @@ fn main() {
     }
     if wants("durable") {
         durable::measure(&mut table);
+    }
+    if wants("verify") {
+        verify::measure(&mut table);
     }
     table.print();
 }

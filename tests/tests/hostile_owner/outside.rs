@@ -255,6 +255,48 @@ async fn records_that_do_not_fit_their_place_are_named() {
     stands(&prose, "no record", Rule::Format, Some(8));
     let other = bytes(&|all| all[8] = swap(&all[8], "test.invalid/house", "test.invalid/other"));
     stands(&other, "a record of another log", Rule::Format, Some(8));
+    // What other readers of the log would see, and this one would not.
+    for (what, place, from, to) in [
+        (
+            "an outcome beside an ask",
+            3,
+            "\"asked_at\"",
+            "\"outcome\":{},\"asked_at\"",
+        ),
+        (
+            "another agent",
+            3,
+            "\"actor\":{\"id\":\"bot\"",
+            "\"actor\":{\"id\":\"root\"",
+        ),
+        (
+            "a proof twice",
+            5,
+            "\"proof\":{",
+            "\"proof\":{\"key\":\"x\",",
+        ),
+        (
+            "a kind twice",
+            5,
+            "\"kind\":",
+            "\"kind\":\"request.denied\",\"kind\":",
+        ),
+        (
+            "a member nobody knows",
+            5,
+            "\"log\":",
+            "\"ciso\":\"approves\",\"log\":",
+        ),
+        (
+            "rules that decided nothing",
+            2,
+            "\"version\":1}",
+            "\"version\":1,\"rules\":[\"two\"]}",
+        ),
+    ] {
+        let edited = bytes(&|all| all[place] = swap(&all[place], from, to));
+        stands(&edited, what, Rule::Format, Some(place as u64));
+    }
     let unlinked = bytes(&|all| all[8] = swap(&all[8], "\"seq\":7", "\"seq\":6"));
     stands(&unlinked, "a pointer elsewhere", Rule::Previous, Some(8));
     // The store says that it gives another record than it does.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use approvals_core::directory::People;
 use approvals_core::ledger::{SignedCheckpoint, StoredRecord, Verifier, VerifierKey};
 use approvals_core::{
-    Agent, ApprovalError, Assurance, Card, Gate, RequestId, Review, Vote, requires_approval,
+    Agent, ApprovalError, Assurance, Card, Gate, PolicyDigest, RequestId, Review, Vote,
+    requires_approval,
 };
 
 use super::forge::{Forger, Sealed};
@@ -174,6 +175,11 @@ impl History {
     /// The request of this name.
     pub fn request(&self, name: &str) -> RequestId {
         self.named[name]
+    }
+
+    /// The first policy that was in force.
+    pub fn policy(&self) -> PolicyDigest {
+        PolicyDigest::of(rules(1, 1).as_bytes())
     }
 
     /// The key that verifies it.

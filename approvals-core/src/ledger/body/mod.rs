@@ -48,6 +48,11 @@ macro_rules! members {
                     $($name: None,)*
                 }
             }
+
+            /// The members that are there, beside those that every record has.
+            fn present(&self) -> impl Iterator<Item = &'static str> {
+                [$(self.$name.as_ref().map(|_| stringify!($name)),)*].into_iter().flatten()
+            }
         }
     };
 }
@@ -55,7 +60,7 @@ macro_rules! members {
 members! {
     subject: Subject,
     actor: Actor,
-    action: ActionRecord,
+    action: Box<ActionRecord>,
     digest: ActionDigest,
     policy: PolicyRef,
     requirement: Requirement,
@@ -83,34 +88,62 @@ members! {
     identity: String,
 }
 
-const KINDS: &[&str] = &[
-    "request.created",
-    "request.auto_approved",
-    "review.recorded",
-    "review.refused",
-    "request.approved",
-    "request.denied",
-    "request.escalated",
-    "request.expired",
-    "request.cancelled",
-    "permit.consumed",
-    "permit.refused",
-    "breakglass.used",
-    "breakglass.reviewed",
-    "outcome.succeeded",
-    "outcome.failed",
-    "outcome.unknown",
-    "notice.sent",
-    "notice.failed",
-    "log.genesis",
-    "log.opened",
-    "key.rotated",
-    "key.revoked",
-    "policy.part",
-    "policy.loaded",
-    "anchor.recorded",
-    "log.recovered",
-    "identity.linked",
+/// Every kind, and the members it can have: one that it cannot have would say something to other
+/// readers of the log, and nothing here.
+const KINDS: &[(&str, &[&str])] = &[
+    (
+        "request.created",
+        &[
+            "subject",
+            "actor",
+            "action",
+            "digest",
+            "policy",
+            "requirement",
+            "asked_at",
+            "use_within_s",
+            "key",
+        ],
+    ),
+    ("request.auto_approved", &["subject", "approved"]),
+    (
+        "review.recorded",
+        &[
+            "subject", "actor", "digest", "decision", "evidence", "reason",
+        ],
+    ),
+    ("review.refused", &["subject", "actor", "refusal"]),
+    ("request.approved", &["subject", "approved"]),
+    ("request.denied", &["subject", "actor", "reason", "refusal"]),
+    ("request.escalated", &["subject", "level"]),
+    ("request.expired", &["subject"]),
+    ("request.cancelled", &["subject"]),
+    ("permit.consumed", &["subject", "digest"]),
+    ("permit.refused", &["subject", "refusal"]),
+    ("breakglass.used", &["subject"]),
+    (
+        "breakglass.reviewed",
+        &[
+            "subject", "actor", "digest", "decision", "evidence", "reason",
+        ],
+    ),
+    ("outcome.succeeded", &["subject", "outcome"]),
+    ("outcome.failed", &["subject", "outcome"]),
+    ("outcome.unknown", &["subject", "outcome"]),
+    ("notice.sent", &["subject", "notice"]),
+    ("notice.failed", &["subject", "notice"]),
+    ("log.genesis", &["vkey", "recovery_vkey"]),
+    ("log.opened", &["version"]),
+    ("key.rotated", &["old_vkey", "new_vkey", "endorsement"]),
+    (
+        "key.revoked",
+        &["vkey", "last_good_size", "new_vkey", "endorsement"],
+    ),
+    ("policy.part", &["policy", "text"]),
+    ("policy.loaded", &["policy", "text"]),
+    ("anchor.recorded", &["anchor"]),
+    ("log.recovered", &["pinned"]),
+    ("identity.linked", &["actor", "identity"]),
 ];
 
 pub(super) fn kind(entry: &Entry) -> &str {
@@ -131,7 +164,7 @@ pub(super) fn kind(entry: &Entry) -> &str {
 
 impl Body {
     pub(super) fn knows(kind: &str) -> bool {
-        KINDS.contains(&kind)
+        KINDS.iter().any(|(known, _)| *known == kind)
     }
 
     pub(super) fn of(record: &AuditRecord, log: &Origin) -> Self {
@@ -162,6 +195,12 @@ impl Body {
                 self.v
             )));
         }
+        if let Some(stray) = self.stray() {
+            return Err(FormatError(format!(
+                "a record of kind `{}` cannot have a member `{stray}`",
+                self.kind
+            )));
+        }
         let (seq, at, id, writer, kind) =
             (self.seq, self.at, self.id, self.writer, self.kind.clone());
         let previous = self
@@ -172,7 +211,7 @@ impl Body {
             .transpose()?;
         let entry = self.into_entry().ok_or_else(|| {
             FormatError(format!(
-                "a record of kind `{}` lacks a member",
+                "a record of kind `{}` lacks a member, or has one that cannot be",
                 crate::canonical::clip(&kind)
             ))
         })?;
@@ -193,6 +232,12 @@ impl Body {
                 crate::canonical::clip(&kind)
             )))
         }
+    }
+
+    /// A member that a record of its kind cannot have.
+    fn stray(&self) -> Option<&'static str> {
+        let (_, members) = KINDS.iter().find(|(kind, _)| *kind == self.kind)?;
+        self.present().find(|name| !members.contains(name))
     }
 
     fn into_entry(self) -> Option<Entry> {

@@ -53,7 +53,7 @@ pub(in crate::ledger) struct Decision {
     pub(super) groups: BTreeSet<GroupName>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct RefusalBody {
     pub(super) code: Code,

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Body;
-use super::parts::{Actor, ApprovedBody};
+use super::parts::{Actor, ApprovedBody, RefusalBody};
 use crate::error::Code;
 use crate::id::PersonId;
 use crate::ledger::{KeyRevocation, KeyRotation, LogEvent};
@@ -12,7 +12,8 @@ use crate::lifecycle::{
     Approved, Attempt, Consumed, Created, Denied, Escalated, Event, Finished, NoticeResult,
     PermitRefused, PostReviewed, ReviewRefused, Reviewed,
 };
-use crate::request::Outcome;
+use crate::request::{Outcome, PolicyRef};
+use crate::sealed::ActionRecord;
 
 impl Body {
     pub(super) fn into_log_event(self) -> Option<LogEvent> {
@@ -36,7 +37,7 @@ impl Body {
                 version: self.version?,
             },
             "policy.loaded" => {
-                let policy = self.policy?;
+                let policy = self.policy.filter(names_only)?;
                 LogEvent::PolicyLoaded {
                     version: policy.version,
                     digest: policy.digest,
@@ -52,7 +53,7 @@ impl Body {
                 LogEvent::Recovered { pinned }
             }
             "policy.part" => {
-                let policy = self.policy?;
+                let policy = self.policy.filter(names_only)?;
                 LogEvent::PolicyPart {
                     version: policy.version,
                     digest: policy.digest,
@@ -76,7 +77,9 @@ impl Body {
         };
         Some(match self.kind.as_str() {
             "request.created" => Event::Created(Box::new(Created {
-                action: self.action?,
+                action: *self
+                    .action
+                    .filter(|action| asks(self.actor.as_ref(), action))?,
                 digest: self.digest?,
                 policy: self.policy?,
                 requirement: self.requirement,
@@ -99,6 +102,9 @@ impl Body {
             }),
             "permit.refused" => {
                 let refusal = self.refusal?;
+                if refusal.identity.is_some() || refusal.vote.is_some() {
+                    return None;
+                }
                 Event::PermitRefused(PermitRefused {
                     code: refusal.code,
                     got: refusal.got,
@@ -127,7 +133,7 @@ impl Body {
         let by = human(self.actor.as_ref()?)?;
         let code = match (&by, self.refusal) {
             (Some(_), None) => Code::Denied,
-            (None, Some(refusal)) => refusal.code,
+            (None, Some(refusal)) if refusal == RefusalBody::of(refusal.code) => refusal.code,
             _ => return None,
         };
         let reason = self.reason;
@@ -137,7 +143,7 @@ impl Body {
     fn into_review(self) -> Option<Event> {
         let person = self.actor.as_ref().map(human).unwrap_or(Some(None))?;
         if self.kind == "review.refused" {
-            let refusal = self.refusal?;
+            let refusal = self.refusal.filter(|no| no.got.is_none() && !no.burned)?;
             let refused = ReviewRefused {
                 code: refusal.code,
                 identity: refusal.identity?,
@@ -180,6 +186,18 @@ impl Body {
             duration_us: body.duration_us,
         }))
     }
+}
+
+/// Whether the actor of a request is the agent that the action names.
+fn asks(actor: Option<&Actor>, action: &ActionRecord) -> bool {
+    actor.is_some_and(|actor| {
+        actor.r#type == "agent" && actor.id.as_deref() == Some(action.agent.as_str())
+    })
+}
+
+/// Whether nothing is said of rules: where a policy is only named, none has decided.
+fn names_only(policy: &PolicyRef) -> bool {
+    policy.rules.is_empty() && policy.engines.is_empty()
 }
 
 /// The person an actor names; `None` inside for a policy, outside for anything else.

@@ -146,7 +146,7 @@ impl Body {
             r#type: "agent".to_owned(),
             id: Some(created.action.agent.to_string()),
         });
-        self.action = Some(created.action.clone());
+        self.action = Some(Box::new(created.action.clone()));
         self.digest = Some(created.digest);
         self.policy = Some(created.policy.clone());
         self.requirement.clone_from(&created.requirement);
