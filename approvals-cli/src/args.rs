@@ -29,6 +29,17 @@ pub(crate) struct Cli {
     )]
     pub(crate) state: PathBuf,
 
+    /// Where the ledger is, `sqlite:PATH` or `postgres://user@host/database`; as the state directory
+    /// says unless given. An address with a password belongs into the variable or into `store.url`.
+    #[arg(
+        long,
+        global = true,
+        env = "APPROVALS_STORE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub(crate) store: Option<String>,
+
     /// Prints one JSON document on standard output, errors included: `{"error":{"code":…}}`.
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -93,6 +104,16 @@ pub(crate) enum Command {
     /// Writes out what is stored.
     #[command(subcommand)]
     Export(Export),
+
+    /// Makes the tables of a PostgreSQL database or brings them to the newest version.
+    #[command(
+        after_help = "For the role that owns the tables; gates log in as members of `approvals_app` and auditors of\n`approvals_auditor`, which get what they need and no more. --roles prints the SQL that makes\nthese two, for whoever may make roles. Safe at any time.\n\nExample:\n  approvals migrate --roles | psql postgres\n  approvals migrate --store postgres://owner@db.example/approvals"
+    )]
+    Migrate {
+        /// Prints the SQL that makes the roles, and does nothing else.
+        #[arg(long)]
+        roles: bool,
+    },
 
     /// Checks policies, tests them, and tries them on what was asked.
     #[command(subcommand)]
@@ -198,15 +219,11 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "HASH")]
     pub(crate) genesis: Option<String>,
 
-    /// The database; the one of the state directory unless given.
-    #[arg(long, value_name = "PATH")]
-    pub(crate) db: Option<PathBuf>,
-
-    /// A directory that `approvals export tiles` wrote: verifies this instead of a database.
-    #[arg(long, value_name = "DIR", conflicts_with = "db")]
+    /// A directory that `approvals export tiles` wrote: verifies this instead of a store.
+    #[arg(long, value_name = "DIR", conflicts_with = "store")]
     pub(crate) tiles: Option<PathBuf>,
 
-    /// A receipt that somebody kept. By itself it is checked alone; with --db, --tiles or
+    /// A receipt that somebody kept. By itself it is checked alone; with --store, --tiles or
     /// --checkpoint the log must still hold its record. Can be given many times.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(crate) receipt: Vec<PathBuf>,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use approvals_core::Gate;
+use approvals_store::StoreUrl;
 use approvals_store::home::{Home, Paths};
 
 use crate::args::{Cli, DEFAULT_STATE};
@@ -18,6 +19,10 @@ pub(crate) struct State {
 /// Opens the state directory for writing; refuses a log whose end does not verify.
 pub(crate) async fn open(cli: &Cli) -> Result<State, Failure> {
     let home = Home::open(&cli.state)?;
+    let home = match given(cli)? {
+        Some(url) => home.with_store(url),
+        None => home,
+    };
     let gate = home.gate()?.open().await?;
     Ok(State { home, gate })
 }
@@ -25,6 +30,23 @@ pub(crate) async fn open(cli: &Cli) -> Result<State, Failure> {
 /// Where the files are, whether or not they are there.
 pub(crate) fn paths(cli: &Cli) -> Paths {
     Paths::of(&cli.state)
+}
+
+/// Where the ledger is, if the command line says so.
+pub(crate) fn given(cli: &Cli) -> Result<Option<StoreUrl>, Failure> {
+    let parse = |text: &String| {
+        let url = text.parse::<StoreUrl>();
+        url.map_err(|error| Failure::usage(&error.to_string()))
+    };
+    cli.store.as_ref().map(parse).transpose()
+}
+
+/// Where the ledger is.
+pub(crate) fn store(cli: &Cli) -> Result<StoreUrl, Failure> {
+    match given(cli)? {
+        Some(url) => Ok(url),
+        None => Ok(paths(cli).store()?),
+    }
 }
 
 /// The command line that does something on the same state directory.

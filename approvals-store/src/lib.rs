@@ -4,7 +4,8 @@
 //!   machine share; what it acknowledges survives `kill -9` and a power cut.
 //! - `postgres::PostgresStore` (feature `postgres`) keeps it in a PostgreSQL database, for processes
 //!   on several machines.
-//! - [`home::Home`] is a state directory: that file, the key that signs it, the policy and the
+//! - `StoreUrl` is either of them, by one URL.
+//! - [`home::Home`] is a state directory: that file or the address of that database, the key that signs it, the policy and the
 //!   people.
 //! - [`FilePin`] keeps the newest signed head on another volume, so that a store that was put back
 //!   to an older state is refused.
@@ -32,7 +33,7 @@
 
 mod failure;
 mod files;
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod home;
 mod pin;
 #[cfg(feature = "postgres")]
@@ -40,5 +41,9 @@ pub mod postgres;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod tiles;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod url;
 
 pub use pin::FilePin;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use url::StoreUrl;

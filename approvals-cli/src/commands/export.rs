@@ -3,9 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
-use approvals_core::ports::Reader as _;
 use approvals_core::{Code, Untrusted};
-use approvals_store::sqlite::SqliteReader;
 use approvals_store::tiles;
 use serde_json::json;
 
@@ -19,7 +17,7 @@ use crate::state;
 const PAGE: usize = 256;
 
 pub(crate) fn run(cli: &Cli, from: u64) -> Result<Answer, Failure> {
-    let mut reader = SqliteReader::open(state::paths(cli).database())?;
+    let mut reader = state::store(cli)?.reader()?;
     // A terminal gets no character it could act on; a file or a pipe gets the exact bytes.
     let shown = io::stdout().is_terminal();
     let size = reader.head()?.frontier.size();
@@ -56,7 +54,7 @@ pub(crate) fn run(cli: &Cli, from: u64) -> Result<Answer, Failure> {
 
 /// Prints the signed head.
 pub(crate) fn checkpoint(cli: &Cli) -> Result<Answer, Failure> {
-    let mut reader = SqliteReader::open(state::paths(cli).database())?;
+    let mut reader = state::store(cli)?.reader()?;
     let Some(note) = reader.head()?.note else {
         let message = "the log has no signed head yet; nothing has been recorded";
         return Err(Failure::new(Code::NotFound, message));
@@ -69,8 +67,8 @@ pub(crate) fn checkpoint(cli: &Cli) -> Result<Answer, Failure> {
 pub(crate) fn tiles(cli: &Cli, directory: &Path) -> Result<Answer, Failure> {
     let paths = state::paths(cli);
     let key = key_in(&paths.vkey())?;
-    let mut reader = SqliteReader::open(paths.database())?;
-    let exported = tiles::export(&mut reader, &key, directory)?;
+    let mut reader = state::store(cli)?.reader()?;
+    let exported = tiles::export(&mut *reader, &key, directory)?;
     let (from, size, files) = (exported.from, exported.size, exported.files);
     let shown = directory.display().to_string();
     let text = format!(

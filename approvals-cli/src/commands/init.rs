@@ -13,9 +13,9 @@ use crate::failure::Failure;
 use crate::{draw, state};
 
 pub(crate) fn run(cli: &Cli, init: &Init) -> Result<Answer, Failure> {
-    let home = Home::create(&cli.state, starter(init)?)?;
+    let home = Home::create(&cli.state, starter(cli, init)?)?;
     let made_recovery = init.recovery_vkey.is_none();
-    let files = files(home.paths(), made_recovery);
+    let files = files(&home, made_recovery);
     let made: Vec<Vec<String>> = files
         .iter()
         .map(|(_, path, what)| vec![format!("  {}", path.display()), (*what).to_owned()])
@@ -41,7 +41,7 @@ pub(crate) fn run(cli: &Cli, init: &Init) -> Result<Answer, Failure> {
     Ok(Answer::new(text, json))
 }
 
-fn starter(init: &Init) -> Result<Starter, Failure> {
+fn starter(cli: &Cli, init: &Init) -> Result<Starter, Failure> {
     let origin = match (&init.origin, &init.recovery_vkey) {
         (Some(name), _) => {
             Origin::parse(name).map_err(|error| Failure::usage(&error.to_string()))?
@@ -49,16 +49,27 @@ fn starter(init: &Init) -> Result<Starter, Failure> {
         (None, Some(vkey)) => vkey.name().clone(),
         (None, None) => unnamed()?,
     };
-    let starter = Starter::new(origin);
-    Ok(match &init.recovery_vkey {
-        Some(vkey) => starter.recovery_vkey(vkey.clone()),
-        None => starter,
-    })
+    let mut starter = Starter::new(origin);
+    if let Some(vkey) = &init.recovery_vkey {
+        starter = starter.recovery_vkey(vkey.clone());
+    }
+    if let Some(url) = state::given(cli)? {
+        // A path is meant from here, wherever the address is kept.
+        let here = std::env::current_dir().unwrap_or_default();
+        starter = starter.store(url.within(&here));
+    }
+    Ok(starter)
 }
 
-fn files(paths: &Paths, made_recovery: bool) -> Vec<(&'static str, PathBuf, &'static str)> {
+fn files(home: &Home, made_recovery: bool) -> Vec<(&'static str, PathBuf, &'static str)> {
+    let paths = home.paths();
+    // A database elsewhere is named by the file that says where.
+    let ledger = match home.store_url().file() {
+        Some(path) => path.to_owned(),
+        None => paths.url(),
+    };
     let mut files = vec![
-        ("ledger", paths.database(), "the log; only ever added to"),
+        ("ledger", ledger, "the log; only ever added to"),
         (
             "ledger_key",
             paths.key(),

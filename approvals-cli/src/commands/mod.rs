@@ -5,6 +5,7 @@ mod decide;
 mod export;
 mod init;
 mod list;
+mod migrate;
 mod policy;
 mod receipt;
 mod review;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
         Command::Export(Export::Jsonl { from }) => export::run(cli, *from),
         Command::Export(Export::Checkpoint) => export::checkpoint(cli),
         Command::Export(Export::Tiles { directory }) => export::tiles(cli, directory),
+        Command::Migrate { roles } => migrate::run(cli, *roles),
         Command::Policy(wanted) => policy::run(cli, printer, wanted),
     }
 }

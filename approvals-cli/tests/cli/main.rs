@@ -9,6 +9,8 @@ mod glass;
 mod keys;
 #[cfg(test)]
 mod policy;
+#[cfg(all(test, feature = "postgres"))]
+mod postgres;
 #[cfg(test)]
 mod policy_cases;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fs;
 
 use rusqlite::Connection;
 
-use crate::support::{Lab, Outcome, check_refused, export_users, scale};
+use crate::support::{Lab, Outcome, check_refused, export_users, scale, store};
 
 /// A receipt of each kind: of the requester, and of two approvers.
 async fn with_receipts() -> (Lab, String, [String; 3]) {
@@ -73,7 +73,7 @@ async fn those_who_asked_and_decided_keep_a_proof_of_exactly_that() {
         assert!(line.contains("pass") && line.contains(kind), "{line}");
     }
     assert!(
-        said.ends_with("PASS\n") && said.contains("name it with --db or --tiles"),
+        said.ends_with("PASS\n") && said.contains("name it with --store or --tiles"),
         "{said}"
     );
     let json = audit(&lab, &["--receipt", &dana, "--receipt", &erin, "--json"]).json();
@@ -259,8 +259,8 @@ async fn threat_57_58_old_receipts_show_rollback_and_fork_of_log_and_tiles() {
     .ok();
     let tiles = lab.path("tiles").display().to_string();
     lab.run(&["export", "tiles", &tiles]).ok();
-    let database = lab.database().display().to_string();
-    let sources = [["--db", &database], ["--tiles", &tiles]];
+    let database = store(&lab.database());
+    let sources = [["--store", &database], ["--tiles", &tiles]];
     for source in sources {
         let said = audit(&lab, &[&source[..], &["--receipt", &kept]].concat()).ok();
         assert!(
@@ -273,7 +273,7 @@ async fn threat_57_58_old_receipts_show_rollback_and_fork_of_log_and_tiles() {
     check_refused(&lab, &["export", "tiles", &tiles], "AuditTampered", 1);
     let again = lab.path("again").display().to_string();
     lab.run(&["export", "tiles", &again]).ok();
-    let sources = [["--db", &database], ["--tiles", &again]];
+    let sources = [["--store", &database], ["--tiles", &again]];
     let check = |part: &str| {
         for source in sources {
             assert!(audit(&lab, &source).ok().contains("PASS"));
@@ -320,7 +320,7 @@ async fn an_export_of_tiles_is_verified_without_the_database() {
         (&json["tiles"]["passed"], &json["report"]["records"]),
         (&true.into(), &second["size"])
     );
-    let both = lab.run(&["verify", "--tiles", &tiles, "--db", "x"]);
+    let both = lab.run(&["verify", "--tiles", &tiles, "--store", "sqlite:x"]);
     assert_eq!(both.code, 2, "{both:?}");
     check_refused(
         &lab,

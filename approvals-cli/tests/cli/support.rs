@@ -36,6 +36,11 @@ require = [{ group = "oncall" }]
 ttl = "1s"
 "#;
 
+/// The address of a store in a file.
+pub(crate) fn store(path: &Path) -> String {
+    format!("sqlite:{}", path.display())
+}
+
 /// People with a key each, but for `stranger`, whom nobody knows.
 const PEOPLE: &[(&str, &[&str])] = &[
     ("alice", &["oncall", "sre"]),
@@ -50,6 +55,11 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new() -> Self {
+        Self::with(|starter| starter)
+    }
+
+    /// A lab whose state directory starts with something else.
+    pub(crate) fn with(change: impl FnOnce(Starter) -> Starter) -> Self {
         let lab = Self {
             scratch: tempfile::tempdir().unwrap(),
         };
@@ -64,7 +74,8 @@ impl Lab {
         }
         lab.make_key("stranger", "ed25519", "");
         let starter = Starter::new("test.example/log".parse().unwrap());
-        Home::create(lab.state(), starter.policy(POLICY).people(people)).unwrap();
+        let starter = change(starter.policy(POLICY).people(people));
+        Home::create(lab.state(), starter).unwrap();
         lab
     }
 
@@ -110,6 +121,7 @@ impl Lab {
         let mut command = Command::new(env!("CARGO_BIN_EXE_approvals"));
         for name in [
             "APPROVALS_KEY",
+            "APPROVALS_STORE",
             "SSH_AUTH_SOCK",
             "SSH_ASKPASS",
             "DISPLAY",

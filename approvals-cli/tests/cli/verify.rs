@@ -1,10 +1,11 @@
 //! The verifier and the export, on honest logs and on others.
 
 use std::fs;
+use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::support::{Lab, check_refused, export_users, scale};
+use crate::support::{Lab, check_refused, export_users, scale, store};
 
 /// A log with a denial, an approval that was not used, and one vote of two.
 async fn with_log() -> Lab {
@@ -80,7 +81,7 @@ async fn an_honest_log_passes() {
     fs::remove_dir_all(lab.state()).unwrap();
     for vkey in [vkey.to_str().unwrap(), key.trim()] {
         let said = lab
-            .run(&["verify", "--vkey", vkey, "--db", copy.to_str().unwrap()])
+            .run(&["verify", "--vkey", vkey, "--store", &store(&copy)])
             .ok();
         assert!(
             said.contains("PASS") && !said.contains("--vkey to prove more"),
@@ -260,7 +261,8 @@ async fn threat_57_58_a_head_kept_outside_shows_rollback_and_fork() {
     assert!(lab.run(&kept).ok().contains("PASS"), "a longer log passes");
 
     // Yesterday's backup is restored: it verifies by itself, and not against the head.
-    let restored = ["verify", "--db", backup];
+    let backup_url = store(Path::new(backup));
+    let restored = ["verify", "--store", &backup_url];
     assert!(lab.run(&restored).ok().contains("PASS"));
     let rolled_back = [&restored[..], &kept[1..]].concat();
     let said = lab.run(&rolled_back);

@@ -171,14 +171,11 @@ impl Journal {
     ///   cannot be read or moved in time;
     /// - `Misuse` when a store that forgets is to be pinned;
     /// - `StoreUnavailable` when the store cannot be read or written.
-    pub fn open(store: impl Store, opening: Opening) -> Result<Self, ApprovalError> {
-        Self::open_boxed(Box::new(store), opening)
-    }
-
-    pub(crate) fn open_boxed(
-        mut store: Box<dyn Store>,
+    pub fn open(
+        store: impl Into<Box<dyn Store>>,
         mut opening: Opening,
     ) -> Result<Self, ApprovalError> {
+        let mut store = store.into();
         let durable = store.is_durable();
         let log = opening.signer.vkey().name().clone();
         let vault = Vault::new(log.as_str(), opening.secrets.disclosure_key());

@@ -393,7 +393,7 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
             return Err(ApprovalError::new(Code::Misuse, message));
         }
         let opening = self.rest.known.opening(self.key, &self.rest.clock);
-        let journal = Journal::open_boxed(self.store, opening)?;
+        let journal = Journal::open(self.store, opening)?;
         let clock = &self.rest.clock;
         let start = |config| Anchors::start(config, journal.clone(), Arc::clone(clock));
         let anchors = self.rest.anchoring.map(start).transpose()?;

@@ -63,6 +63,23 @@ pub(super) fn read_guarded(path: &Path, what: &str, key: &Path) -> Result<String
     }
 }
 
+/// The same, of a file that nobody but its owner may read either.
+pub(super) fn read_private(path: &Path, what: &str, key: &Path) -> Result<String, ApprovalError> {
+    let text = read_guarded(path, what, key)?;
+    #[cfg(unix)]
+    if let Ok(meta) = fs::metadata(path) {
+        let mode = std::os::unix::fs::MetadataExt::mode(&meta) & 0o777;
+        if mode & 0o077 != 0 {
+            let message = format!(
+                "others can open `{0}` (mode {mode:04o}), and there may be a password in it; run `chmod 600 {0}`",
+                path.display()
+            );
+            return Err(ApprovalError::new(Code::StoreUnavailable, message));
+        }
+    }
+    Ok(text)
+}
+
 /// Who holds the ledger key, if it is there: whoever decides what may run must be the same user.
 fn owner(key: &Path) -> Option<u32> {
     #[cfg(unix)]

@@ -3,6 +3,7 @@
 //! | file | what it is | who may write it |
 //! |---|---|---|
 //! | `approvals.db` | the ledger | the processes that ask and decide |
+//! | `store.url` | where the ledger is instead, if it is elsewhere; can hold a password | its owner |
 //! | `ledger.key` | the private key that signs the ledger | [`Home::rotate_key`], [`Home::revoke_key`] |
 //! | `secrets.key` | what binds redacted values; outlives the ledger key | nobody, ever again |
 //! | `log.vkey` | the public key that the log began with, under the log's name: what auditors pin | nobody |
@@ -26,14 +27,14 @@ use std::sync::Arc;
 
 use approvals_core::gate::{Builder, Gate, Keys, LocalSigner};
 use approvals_core::ledger::{KeyError, Origin, Secrets, VerifierKey};
-use approvals_core::ports::{Directory, Signer, Store};
+use approvals_core::ports::{Directory, Reader, Signer, Store};
 use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
 pub use rekey::{OldKey, Rekeyed, Revoking};
 pub use starter::Starter;
 
 use crate::failure::store_error;
-use crate::sqlite::SqliteStore;
+use crate::url::StoreUrl;
 
 /// A gate's builder with its four decisions made: only options are left.
 pub type HomeBuilder = Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys>;
@@ -63,6 +64,7 @@ pub struct Home {
     recovery: VerifierKey,
     policy: Policy,
     people: People,
+    store: StoreUrl,
 }
 
 impl Home {
@@ -105,13 +107,22 @@ impl Home {
         let policy = Policy::parse(&text, &people.groups(), &inventory())?;
         let vkey = read_vkey(&paths.vkey(), "ledger key")?;
         let recovery = read_vkey(&paths.recovery_vkey(), "recovery key")?;
+        let store = paths.store()?;
         Ok(Self {
             paths,
             vkey,
             recovery,
             policy,
             people,
+            store,
         })
+    }
+
+    /// The same home, with its ledger elsewhere than it says itself.
+    #[must_use]
+    pub fn with_store(mut self, url: StoreUrl) -> Self {
+        self.store = url;
+        self
     }
 
     /// A gate's builder for this home: add options and channels, and open it.
@@ -147,8 +158,22 @@ impl Home {
     /// # Errors
     /// `StoreUnavailable` when it is missing or cannot be opened, `AuditTampered` when it is
     /// damaged; it is then left as it is.
-    pub fn store(&self) -> Result<SqliteStore, ApprovalError> {
-        SqliteStore::open_existing(self.paths.database()).map_err(store_error)
+    pub fn store(&self) -> Result<Box<dyn Store>, ApprovalError> {
+        self.store.open_existing().map_err(store_error)
+    }
+
+    /// Opens the ledger to read it, without a right to write.
+    ///
+    /// # Errors
+    /// As [`Home::store`].
+    pub fn reader(&self) -> Result<Box<dyn Reader>, ApprovalError> {
+        self.store.reader().map_err(store_error)
+    }
+
+    /// Where the ledger is.
+    #[must_use]
+    pub fn store_url(&self) -> &StoreUrl {
+        &self.store
     }
 
     /// Reads the private key of the ledger. Whether it is the one in force shows when a gate opens.
@@ -231,7 +256,32 @@ impl Paths {
     /// The ledger.
     #[must_use]
     pub fn database(&self) -> PathBuf {
-        self.0.join("approvals.db")
+        self.0.join(DATABASE)
+    }
+
+    /// Says where the ledger is, if it is elsewhere.
+    #[must_use]
+    pub fn url(&self) -> PathBuf {
+        self.0.join("store.url")
+    }
+
+    /// Where the ledger is: in this directory, unless `store.url` says otherwise.
+    ///
+    /// # Errors
+    /// - `PolicyInvalid` when others than its owner can write that file, or it cannot be read;
+    /// - `StoreUnavailable` when others can read it, or when there is no such URL in it.
+    pub fn store(&self) -> Result<StoreUrl, ApprovalError> {
+        let path = self.url();
+        let text = match path.symlink_metadata() {
+            Ok(_) => files::read_private(&path, "address of the store", &self.key())?,
+            Err(_) => format!("sqlite:{DATABASE}"),
+        };
+        let url: Result<StoreUrl, _> = text.trim_end().parse();
+        url.map(|url| url.within(self.directory()))
+            .map_err(|error| {
+                let message = format!("{error} (in `{}`)", path.display());
+                ApprovalError::new(Code::StoreUnavailable, message)
+            })
     }
 
     /// The private key that signs the ledger.
@@ -276,9 +326,10 @@ impl Paths {
         self.0.join("people.toml")
     }
 
-    fn all(&self) -> [PathBuf; 8] {
+    fn all(&self) -> [PathBuf; 9] {
         [
             self.database(),
+            self.url(),
             self.key(),
             self.secrets(),
             self.vkey(),
@@ -289,6 +340,9 @@ impl Paths {
         ]
     }
 }
+
+/// The ledger of a home that keeps it itself.
+const DATABASE: &str = "approvals.db";
 
 fn read_vkey(path: &Path, what: &str) -> Result<VerifierKey, ApprovalError> {
     let refuse = |why: &dyn std::fmt::Display| {

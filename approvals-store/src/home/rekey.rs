@@ -23,7 +23,6 @@ use approvals_core::{ApprovalError, Code, Journal, Opening, key_chain};
 use super::{Home, damaged_key, files};
 use crate::failure::store_error;
 use crate::files::sync_parent;
-use crate::sqlite::SqliteReader;
 
 /// What becomes of the file of a key that was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +82,7 @@ impl Home {
     /// `AuditTampered` when the records about keys do not hold together, `StoreUnavailable` when the ledger cannot be
     /// read.
     pub fn keys(&self) -> Result<KeyChain, ApprovalError> {
-        let mut reader = SqliteReader::open(self.paths.database()).map_err(store_error)?;
-        key_chain(&mut reader, &self.vkey)
+        key_chain(&mut *self.reader()?, &self.vkey)
     }
 
     /// Replaces the ledger key by a new one that the old one endorses, on record and in its file.
@@ -240,9 +238,9 @@ impl Home {
     }
 
     fn keys_and_size(&self) -> Result<(KeyChain, u64), ApprovalError> {
-        let mut reader = SqliteReader::open(self.paths.database()).map_err(store_error)?;
-        let keys = key_chain(&mut reader, &self.vkey)?;
-        let head = approvals_core::ports::Reader::head(&mut reader).map_err(store_error)?;
+        let mut reader = self.reader()?;
+        let keys = key_chain(&mut *reader, &self.vkey)?;
+        let head = reader.head().map_err(store_error)?;
         Ok((keys, head.frontier.size()))
     }
 

@@ -8,7 +8,7 @@ use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
 use super::{Paths, damaged_key, files};
 use crate::failure::store_error;
-use crate::sqlite::SqliteStore;
+use crate::url::StoreUrl;
 
 /// What a new home starts with: the name of its log, a policy, and people.
 ///
@@ -35,6 +35,7 @@ pub struct Starter {
     policy: String,
     people: String,
     recovery: Option<VerifierKey>,
+    store: Option<StoreUrl>,
 }
 
 impl Starter {
@@ -46,6 +47,7 @@ impl Starter {
             policy: include_str!("starter_policy.toml").to_owned(),
             people: include_str!("starter_people.toml").to_owned(),
             recovery: None,
+            store: None,
         }
     }
 
@@ -65,6 +67,12 @@ impl Starter {
     /// Otherwise one is made in the home, to be moved away.
     pub fn recovery_vkey(mut self, vkey: VerifierKey) -> Self {
         self.recovery = Some(vkey);
+        self
+    }
+
+    /// A ledger elsewhere: in another file, or in a database for several machines.
+    pub fn store(mut self, url: StoreUrl) -> Self {
+        self.store = Some(url);
         self
     }
 
@@ -128,9 +136,23 @@ impl Starter {
             files::create(&path, text)?;
             made.push(path);
         }
-        made.push(paths.database());
-        SqliteStore::open(paths.database()).map_err(store_error)?;
-        Ok(())
+        if let Some(url) = &self.store {
+            files::create(&paths.url(), &format!("{}\n", url.secret_text()))?;
+            made.push(paths.url());
+        }
+        let url = paths.store()?;
+        let new = url.file().is_some_and(|path| !path.exists());
+        made.extend(url.file().filter(|_| new).map(Path::to_owned));
+        let mut store = url.open().map_err(store_error)?;
+        match store.head().map_err(store_error)?.frontier.size() {
+            0 => Ok(()),
+            size => Err(ApprovalError::new(
+                Code::Misuse,
+                format!(
+                    "there is a ledger of {size} records in `{url}` already; copy the home that belongs to it, or name another store"
+                ),
+            )),
+        }
     }
 }
 

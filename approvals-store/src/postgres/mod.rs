@@ -62,7 +62,7 @@ use keeper::{Absences, Keeper, Shared};
 use link::Step;
 use schema::Kind;
 use session::{Purpose, Session};
-use target::Target;
+pub(crate) use target::Target;
 use turn::{Ended, Turn};
 
 /// The SQL that makes the roles of a gate and of an auditor.

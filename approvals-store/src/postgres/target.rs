@@ -16,7 +16,7 @@ pub(super) const CONNECT: Duration = Duration::from_secs(5);
 
 /// A database, and how to log in there. Its password is never shown.
 #[derive(Clone)]
-pub(super) struct Target {
+pub(crate) struct Target {
     config: Config,
     tls: Tls,
     shown: String,
@@ -24,7 +24,7 @@ pub(super) struct Target {
 
 impl Target {
     /// Reads `postgres://user:password@host:port/database?option=value`.
-    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+    pub(crate) fn parse(url: &str) -> Result<Self, StoreError> {
         let refuse = |why: &dyn fmt::Display| {
             // INVARIANT: the URL is not repeated, because a password may be in it.
             StoreError::unavailable(format!(

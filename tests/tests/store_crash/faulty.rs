@@ -9,7 +9,7 @@ use approvals_core::id::BootId;
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
-use approvals_core::{ApprovalError, Gate, RequestId};
+use approvals_core::{ApprovalError, Code, Gate, RequestId};
 use approvals_store::sqlite::SqliteStore;
 
 use super::scene::Scene;
@@ -108,10 +108,13 @@ impl Faulty<SqliteStore> {
     /// A gate of the scene, on a store that can fail.
     pub async fn gate(scene: &Scene, fault: &Fault) -> Result<Gate, ApprovalError> {
         let home = &scene.home;
-        let store = Self {
-            fault: fault.clone(),
-            inner: Box::new(home.store()?),
-        };
+        let store =
+            Self {
+                fault: fault.clone(),
+                inner: Box::new(SqliteStore::open_existing(home.paths().database()).map_err(
+                    |error| ApprovalError::new(Code::StoreUnavailable, error.to_string()),
+                )?),
+            };
         Gate::builder()
             .policy(home.policy().clone())
             .people(home.people().clone())

@@ -36,7 +36,7 @@ pub(super) fn receipts(
     let mut lines = vec![("log", log.to_owned())];
     lines.extend(receipts);
     lines.extend(key(key_from_outside));
-    let unread = "that the log still has these records; name it with --db or --tiles";
+    let unread = "that the log still has these records; name it with --store or --tiles";
     lines.push(("cannot show", unread.to_owned()));
     lines.push(result(passed));
     page(&lines)

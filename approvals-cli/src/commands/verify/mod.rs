@@ -32,17 +32,18 @@ pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
     };
     let from_outside = options.vkey.is_some();
     let mut receipts = Receipts::read(&options.receipt);
-    let alone = options.db.is_none() && options.tiles.is_none() && options.checkpoint.is_empty();
+    let given = state::given(cli)?;
+    let alone = given.is_none() && options.tiles.is_none() && options.checkpoint.is_empty();
     if !receipts.is_empty() && alone {
         receipts.prove(&KeyChain::new(key.clone()));
         return Ok(of_receipts(&receipts, &key, from_outside));
     }
     let mut source = match &options.tiles {
         Some(directory) => Source::tiles(directory)?,
-        None => Source::database(&options.db.clone().unwrap_or_else(|| paths.database()))?,
+        None => Source::store(&state::store(cli)?)?,
     };
     let verifier = brought(options, receipts.known_to(Verifier::new(key.clone())))?;
-    let vault = match &options.db {
+    let vault = match &given {
         None => given::vault(&paths, &key),
         Some(_) => None,
     };

@@ -1,12 +1,12 @@
-//! Where the log is read from: a database, or a directory of tiles.
+//! Where the log is read from: a store, or a directory of tiles.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use approvals_core::envelope::Vault;
 use approvals_core::ledger::{Report, Verifier};
-use approvals_core::ports::Reader as _;
+use approvals_core::ports::Reader;
 use approvals_core::{Code, StoredLog, verify_source};
-use approvals_store::sqlite::SqliteReader;
+use approvals_store::StoreUrl;
 use approvals_store::tiles::{Damage, Tiles};
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::failure::Failure;
 
 /// The log that is verified.
 pub(super) enum Source {
-    Database(SqliteReader),
+    Store(Box<dyn Reader>),
     Tiles(Tiles),
 }
 
@@ -33,26 +33,25 @@ impl Source {
         Ok(Self::Tiles(tiles))
     }
 
-    pub(super) fn database(path: &PathBuf) -> Result<Self, Failure> {
-        if path.exists() {
-            return Ok(Self::Database(SqliteReader::open(path)?));
+    pub(super) fn store(url: &StoreUrl) -> Result<Self, Failure> {
+        if url.file().is_none_or(Path::exists) {
+            return Ok(Self::Store(url.reader()?));
         }
         let message = format!(
-            "there is no log at `{}`, so nothing can be verified; name it with `--db` or `--tiles`, or restore it",
-            path.display()
+            "there is no log at `{url}`, so nothing can be verified; name it with `--store` or `--tiles`, or restore it"
         );
         Err(Failure::new(Code::NotFound, message).of_check())
     }
 
-    /// Reads everything through the verifier; with a vault, the values in a database, too.
+    /// Reads everything through the verifier; with a vault, the values in a store, too.
     pub(super) fn verify(
         &mut self,
         verifier: Verifier,
         vault: Option<Vault>,
     ) -> Result<(Report, Damaged), Failure> {
         match self {
-            Self::Database(reader) => {
-                let log = StoredLog::new(reader);
+            Self::Store(reader) => {
+                let log = StoredLog::new(&mut **reader);
                 let mut log = match vault {
                     Some(vault) => log.opened_with(vault),
                     None => log,
@@ -75,7 +74,7 @@ impl Source {
     /// The exact bytes of one record, when the log has it.
     pub(super) fn record(&mut self, seq: u64) -> Result<Option<Vec<u8>>, Failure> {
         match self {
-            Self::Database(reader) => {
+            Self::Store(reader) => {
                 let found = reader.records(seq, 1)?.into_iter().next();
                 let found = found.filter(|stored| stored.seq == seq);
                 Ok(found.map(|stored| stored.bytes))
