@@ -34,7 +34,8 @@ pub(crate) fn card_json(card: &Card) -> Value {
     let params: Vec<Value> = card
         .params
         .iter()
-        .map(|fact| json!({ "name": fact.name, "value": raw(&fact.value), "redacted": fact.value.is_none() }))
+        .zip(&card.action.params)
+        .map(|(fact, bound)| json!({ "name": fact.name, "value": raw(&fact.value), "redacted": bound.redacted }))
         .collect();
     let warnings: Vec<Value> = card
         .warnings()
@@ -72,6 +73,8 @@ pub(crate) fn card_json(card: &Card) -> Value {
         "progress": progress_json(&card.progress),
         "votes": votes,
         "denial": raw(&card.denial),
+        // The request under whose approval its values and words were erased.
+        "erased": card.erased,
         "warnings": warnings,
     })
 }
@@ -169,6 +172,7 @@ fn detail(entry: &Entry) -> String {
             let more = notice.place.as_deref().or(notice.error.as_deref());
             joined([Some(plain(&notice.channel)), more.map(plain)], ": ")
         }
+        Event::Erased(erased) => format!("under authority of {}", erased.authority),
         _ => String::new(),
     }
 }

@@ -57,6 +57,9 @@ pub struct Card {
     pub votes: Vec<(PersonId, Vote)>,
     /// Why it was denied, in that person's words.
     pub denial: Option<Untrusted>,
+    /// The request under whose approval the values and words were erased, if they were: none of
+    /// them is on the card then.
+    pub erased: Option<RequestId>,
 }
 
 /// One named value.
@@ -65,7 +68,7 @@ pub struct Card {
 pub struct Fact {
     /// Its name.
     pub name: String,
-    /// Its canonical text; none when it is redacted.
+    /// Its canonical text; none when it is redacted, or was erased.
     pub value: Option<Untrusted>,
     /// What is odd about the texts in it.
     pub warnings: Vec<Warning>,
@@ -82,7 +85,12 @@ impl Card {
             let message = "the action on record is not the one that its digest binds, so it must not be approved; run `approvals verify`";
             return Err(ApprovalError::new(Code::Unrenderable, message).with_request(state.id()));
         }
-        let (action, opened) = (state.action(), Opened::of(disclosures));
+        let (action, erased) = (state.action(), state.erased());
+        // Whatever a store still gives after an erasure is not shown.
+        let opened = match erased {
+            None => Opened::of(disclosures),
+            Some(_) => Opened::Erased,
+        };
         let missing = |name: &str| missing(state.id(), name);
         let words = |name: &str, commitment: &Option<Commitment>| match commitment {
             None => Ok(None),
@@ -122,6 +130,7 @@ impl Card {
                 .map(|review| (review.person.clone(), review.vote))
                 .collect(),
             denial,
+            erased,
         })
     }
 
@@ -206,19 +215,25 @@ impl Card {
         let action = &self.action;
         let function = Untrusted::new(&action.function);
         let mut lines = vec![("what", format!("{}  ({function})", action.scope))];
-        for fact in &self.params {
-            let value = match &fact.value {
-                Some(value) => value.to_string(),
-                None => "[redacted]".to_owned(),
+        for (fact, sealed) in self.params.iter().zip(&action.params) {
+            let value = match (&fact.value, self.erased_text()) {
+                (Some(value), _) => value.to_string(),
+                (None, Some(erased)) if !sealed.redacted => erased,
+                (None, _) => "[redacted]".to_owned(),
             };
             lines.push(("", format!("{} = {value}", fact.name)));
         }
         if !action.not_covered.is_empty() {
             lines.push(("NOT COVERED", action.not_covered.join(", ")));
         }
-        let words = [("on", &self.resource), ("why", &self.reason)];
-        for (name, words) in words {
-            lines.extend(words.as_ref().map(|words| (name, words.to_string())));
+        let words = [
+            ("on", &self.resource, &action.resource),
+            ("why", &self.reason, &action.reason),
+        ];
+        for (name, words, bound) in words {
+            let erased = || bound.as_ref().and_then(|_| self.erased_text());
+            let words = words.as_ref().map(Untrusted::to_string).or_else(erased);
+            lines.extend(words.map(|words| (name, words)));
         }
         for (name, text) in [("where", &action.environment), ("tenant", &action.tenant)] {
             let text = text.as_ref().map(|text| Untrusted::new(text).to_string());
@@ -229,19 +244,29 @@ impl Card {
 
     /// What an approver must not miss when the glass is to be broken, or is.
     fn broken_glass(&self) -> Vec<(&'static str, String)> {
-        let Some(reason) = &self.break_glass else {
+        let erased = || {
+            let bound = self.action.break_glass.as_ref();
+            bound.and_then(|_| self.erased_text())
+        };
+        let said = self.break_glass.as_ref();
+        let said = said.map(|reason| format!("\"{reason}\"  (the agent says, unverified)"));
+        let Some(said) = said.or_else(erased) else {
             return Vec::new();
         };
-        let mut lines = vec![(
-            "BREAK GLASS",
-            format!("\"{reason}\"  (the agent says, unverified)"),
-        )];
+        let mut lines = vec![("BREAK GLASS", said)];
         lines.extend(match &self.glass {
             Glass::Whole => None,
             Glass::Open => Some(("USED", "the review of it is open".to_owned())),
             Glass::Reviewed(person) => Some(("USED", format!("reviewed by {person}"))),
         });
         lines
+    }
+
+    /// What stands in the place of a value or of words that were erased.
+    #[must_use]
+    pub fn erased_text(&self) -> Option<String> {
+        let erased = self.erased.as_ref();
+        erased.map(|authority| format!("[erased under authority of {authority}]"))
     }
 
     fn people(&self) -> String {
@@ -271,13 +296,19 @@ impl Card {
             .collect();
         if let Some(rationale) = &self.rationale {
             parts.insert(0, format!("\"{rationale}\""));
+        } else if self.action.rationale.is_some() {
+            parts.splice(0..0, self.erased_text());
         }
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 }
 
 /// What the disclosures open, each under the commitment that its own text gives.
-struct Opened(BTreeMap<Commitment, Value>);
+enum Opened {
+    Values(BTreeMap<Commitment, Value>),
+    /// Nothing, and nothing is missing.
+    Erased,
+}
 
 impl Opened {
     fn of(disclosures: &[Disclosure]) -> Self {
@@ -286,25 +317,30 @@ impl Opened {
             let own = Disclosure::from_text(disclosure.text.clone());
             Some((own.commitment.clone(), own.open()?.2))
         };
-        Self(disclosures.iter().filter_map(open).collect())
+        Self::Values(disclosures.iter().filter_map(open).collect())
     }
 
     fn words(&self, commitment: &Commitment) -> Option<Option<Untrusted>> {
-        let words = self.0.get(commitment)?.as_text()?;
+        let Self::Values(values) = self else {
+            return Some(None);
+        };
+        let words = values.get(commitment)?.as_text()?;
         Some(Some(Untrusted::new(words)))
     }
 
     fn fact(&self, param: &SealedParam) -> Option<Fact> {
         let name = param.name.clone();
-        if param.redacted {
-            let warnings = Vec::new();
-            return Some(Fact {
-                name,
-                value: None,
-                warnings,
-            });
-        }
-        let value = self.0.get(&param.sd)?;
+        let values = match self {
+            Self::Values(values) if !param.redacted => values,
+            _ => {
+                return Some(Fact {
+                    name,
+                    value: None,
+                    warnings: Vec::new(),
+                });
+            }
+        };
+        let value = values.get(&param.sd)?;
         let warnings = odd(value);
         Some(Fact {
             name,

@@ -73,6 +73,8 @@ pub enum Code {
     Unauthenticated,
     /// There is no such thing, or it is not yours to see.
     NotFound,
+    /// The values of the request cannot be erased: it is still open, or it was erased before.
+    NotErasable,
     /// The library is wired or called in a way that cannot work.
     Misuse,
 }
@@ -290,6 +292,7 @@ const ROWS: &[(Code, &str, u16)] = &[
     (Code::AuditTampered, "AuditTampered", 503),
     (Code::Unauthenticated, "Unauthenticated", 401),
     (Code::NotFound, "NotFound", 404),
+    (Code::NotErasable, "NotErasable", 409),
     (Code::Misuse, "Misuse", 500),
 ];
 
@@ -303,7 +306,7 @@ mod tests {
             assert_eq!(Code::parse(code.as_str()), Some(code));
             assert!((200..600).contains(&code.http_status()));
         }
-        assert_eq!(Code::all().count(), 32);
+        assert_eq!(Code::all().count(), 33);
         assert_eq!(Code::parse("approved"), None);
     }
 

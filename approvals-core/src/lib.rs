@@ -15,6 +15,7 @@ pub mod digest;
 pub mod directory;
 pub mod engines;
 pub mod envelope;
+pub mod erasure;
 pub mod error;
 pub mod gate;
 mod guard;

@@ -224,6 +224,9 @@ impl Store for ForgetfulStore {
             let envelope = self.envelopes.entry(*request).or_default();
             envelope.disclosures.push(sealed.clone());
         }
+        for request in &batch.erased {
+            self.envelopes.remove(request);
+        }
         for counted in &batch.counted {
             let counter = self.counters.entry(counted.counter.clone()).or_default();
             counter.push((counted.at, counted.amount));
@@ -241,6 +244,11 @@ impl Store for ForgetfulStore {
     }
 
     fn rollback(&mut self) {}
+
+    fn scrub(&mut self, _: Duration) -> Result<(), StoreError> {
+        // Freed memory is the allocator's; what lay in it was ciphertext.
+        Ok(())
+    }
 
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
         Ok(None)

@@ -112,6 +112,8 @@ pub struct Batch {
     pub disclosures: Vec<(RequestId, SealedDisclosure)>,
     /// The wrapped data keys of requests that something was sealed for, in place of older ones.
     pub data_keys: Vec<(RequestId, WrappedKey)>,
+    /// Requests whose ciphertexts and data key are deleted; nothing, when they have none.
+    pub erased: Vec<RequestId>,
     /// Counters to raise.
     pub counted: Vec<Counted>,
     /// Changes of requests that channels should draw: (record, request).
@@ -381,7 +383,8 @@ pub trait LogSource {
 /// - what `begin` and later reads of the same transaction return cannot change until it ends;
 /// - when `commit` returns `Ok`, everything in the batch is durable; when it returns an error that
 ///   is not fatal, nothing of it is there; when it is fatal, nothing more will be asked;
-/// - records are only ever added, and their bytes come back exactly.
+/// - records are only ever added, and their bytes come back exactly;
+/// - what is erased does not come back, whichever way it is read.
 pub trait Store: Reader + 'static {
     /// Whether `commit` survives the end of the process. A store that forgets says no, and then
     /// nothing is hashed or signed until somebody asks.
@@ -413,6 +416,15 @@ pub trait Store: Reader + 'static {
 
     /// Ends the transaction, with nothing.
     fn rollback(&mut self);
+
+    /// Overwrites what was deleted, wherever the store itself still has bytes of it: free pages,
+    /// logs of its own. Waits at most that long for those who read. Only asked once the log has
+    /// been verified, and outside of a transaction; asking again does no harm.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be done now, or not at all: a store that has no say over its
+    /// bytes must not claim that they are gone.
+    fn scrub(&mut self, at_most: Duration) -> Result<(), StoreError>;
 
     /// A second way in, to read while others write; none when the store is this process's own.
     ///

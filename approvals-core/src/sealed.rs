@@ -218,15 +218,18 @@ impl ActionRecord {
         Ok(proposal)
     }
 
-    fn commitments(&self) -> impl Iterator<Item = &Commitment> {
+    /// The commitments that a disclosure opens: those of values and words that people are shown.
+    pub fn disclosed(&self) -> impl Iterator<Item = &Commitment> {
         let words = [
             &self.resource,
             &self.reason,
             &self.rationale,
             &self.break_glass,
         ];
-        let params = self.params.iter().map(|param| &param.sd);
-        params.chain(words.into_iter().flatten())
+        let shown = self.params.iter().filter(|param| !param.redacted);
+        shown
+            .map(|param| &param.sd)
+            .chain(words.into_iter().flatten())
     }
 
     /// The random parts of the seal, from the disclosures kept beside the record.
@@ -235,7 +238,7 @@ impl ActionRecord {
         let nonce = Salt::parse(&self.nonce).ok()?;
         let mut by_name = BTreeMap::new();
         // Others belong to reviews, and say nothing about the action.
-        let own = |d: &&Disclosure| self.commitments().any(|own| *own == d.commitment);
+        let own = |d: &&Disclosure| self.disclosed().any(|own| *own == d.commitment);
         for disclosure in disclosures.iter().filter(own) {
             let (salt, name, _) = disclosure.open()?;
             by_name.insert(name, salt);
@@ -416,7 +419,7 @@ fn seal_params(
                 format!("two parameters are called `{}`", param.name()),
             ));
         }
-        let name = format!("args.{}", param.name());
+        let name = param_name(param.name());
         let sd = if param.is_redacted() {
             key.commit(&disclosure(salts.nonce, &name, param.value()))
         } else {
@@ -429,6 +432,11 @@ fn seal_params(
         });
     }
     Ok(params)
+}
+
+/// What a parameter is called in its disclosure.
+pub(crate) fn param_name(name: &str) -> String {
+    format!("args.{name}")
 }
 
 fn reveal(

@@ -9,12 +9,13 @@ mod glass;
 mod keys;
 #[cfg(test)]
 mod policy;
-#[cfg(all(test, feature = "postgres"))]
-mod postgres;
 #[cfg(test)]
 mod policy_cases;
 #[cfg(test)]
 mod policy_past;
+#[cfg(test)]
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(test)]
 mod receipts;
 #[cfg(test)]

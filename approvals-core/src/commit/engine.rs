@@ -148,9 +148,7 @@ impl Engine {
 
     /// Takes the store's lock, and looks whether it still has everything that was seen in it.
     pub(super) fn begin(&mut self) -> Result<Head, ApprovalError> {
-        if let Some(why) = &self.halted {
-            return Err(why.clone());
-        }
+        self.running()?;
         let head = self.store.begin().map_err(|error| self.failed(&error))?;
         let fits = self.grown(&head).and_then(|()| self.pin(&head));
         self.or_rollback(fits)?;
@@ -232,7 +230,12 @@ impl Engine {
             .collect())
     }
 
-    fn failed(&mut self, error: &crate::ports::StoreError) -> ApprovalError {
+    /// Nothing more is done after a write that may or may not have happened.
+    pub(super) fn running(&self) -> Result<(), ApprovalError> {
+        self.halted.clone().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn failed(&mut self, error: &crate::ports::StoreError) -> ApprovalError {
         if !error.is_fatal() {
             return store_error(error.clone());
         }

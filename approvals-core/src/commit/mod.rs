@@ -5,11 +5,13 @@
 
 mod adopt;
 mod engine;
+mod erase;
 mod fold;
 mod keys;
 mod links;
 mod nodes;
 mod open;
+mod opened;
 mod opening;
 mod pen;
 mod pin;
@@ -100,6 +102,11 @@ pub(crate) enum Work {
     },
     /// Something that happened to the log itself.
     Log(LogEvent),
+    /// Destroys what opens the commitments of a settled request, under an approval that is in use.
+    Erase {
+        request: RequestId,
+        authority: RequestId,
+    },
     /// Ends what is out of time, and gives up runs whose process is gone.
     Sweep,
     /// Changes are kept for this channel from here on.
@@ -313,18 +320,6 @@ impl Journal {
             .collect()
     }
 
-    /// What opens the commitments of one request, opened; what the store no longer has, or has
-    /// not as it was sealed, is missing.
-    ///
-    /// # Errors
-    /// `Unrenderable` when the data key of the request cannot be unwrapped, `StoreUnavailable`
-    /// when the store cannot be read.
-    pub async fn disclosures(&self, request: RequestId) -> Result<Vec<Disclosure>, ApprovalError> {
-        let envelope = self.read(move |reader| reader.disclosures(request)).await?;
-        let opened = self.0.vault.open(request, &envelope);
-        opened.map_err(|error| seal::sealed_away(request, &error))
-    }
-
     /// Tells when a request changes, here or in another process.
     pub(crate) fn watch(&self, request: RequestId) -> Watch {
         let watch = Watch::new(&self.0.waits, request);
@@ -453,6 +448,15 @@ impl Journal {
         match &self.0.lane {
             Lane::Inline(engine) => hold(engine).take_due(channels, lease),
             Lane::Threads { committer, .. } => committer.take_due(channels.to_vec(), lease).await,
+        }
+    }
+
+    /// Overwrites what was erased, wherever the store itself still has bytes of it; waits at most
+    /// that long for those who read.
+    pub(crate) async fn scrub(&self, at_most: Duration) -> Result<(), ApprovalError> {
+        match &self.0.lane {
+            Lane::Inline(engine) => hold(engine).scrub(at_most),
+            Lane::Threads { committer, .. } => committer.scrub(at_most).await,
         }
     }
 

@@ -238,6 +238,7 @@ fn changes_the_card(event: &Event) -> bool {
             | Event::Denied(_)
             | Event::Expired
             | Event::Cancelled
+            | Event::Erased(_)
     )
 }
 

@@ -40,6 +40,7 @@ impl Engine {
                 text,
             } => self.policy(stage, version, digest, &text, now),
             Work::Log(event) => self.log_event(stage, event, now),
+            Work::Erase { request, authority } => self.erase(stage, request, authority, now),
             Work::Sweep => self.sweep(stage, now),
             Work::Channel(channel) => {
                 stage.batch.channels.push(channel);
@@ -317,7 +318,11 @@ impl Engine {
         }
     }
 
-    fn known(&mut self, stage: &Stage, request: RequestId) -> Result<Option<Known>, ApprovalError> {
+    pub(super) fn known(
+        &mut self,
+        stage: &Stage,
+        request: RequestId,
+    ) -> Result<Option<Known>, ApprovalError> {
         if let Some(known) = stage
             .known
             .get(&request)

@@ -31,6 +31,7 @@ enum Job {
         oneshot::Sender<Result<Vec<Due>, ApprovalError>>,
     ),
     Rekey(Rekey, oneshot::Sender<Result<(), ApprovalError>>),
+    Scrub(Duration, oneshot::Sender<Result<(), ApprovalError>>),
 }
 
 pub(super) struct Committer(Worker<Job>);
@@ -61,6 +62,12 @@ impl Committer {
         self.0.send(Job::Rekey(change, reply));
         receiver.await.unwrap_or_else(|_| Err(stopped()))
     }
+
+    pub(super) async fn scrub(&self, at_most: Duration) -> Result<(), ApprovalError> {
+        let (reply, receiver) = oneshot::channel();
+        self.0.send(Job::Scrub(at_most, reply));
+        receiver.await.unwrap_or_else(|_| Err(stopped()))
+    }
 }
 
 fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
@@ -69,6 +76,7 @@ fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
         let mut replies = Vec::new();
         let mut dues = Vec::new();
         let mut rekeys = Vec::new();
+        let mut scrubs = Vec::new();
         // Whatever has queued up meanwhile shares the one sync; nobody waits for company.
         for job in std::iter::once(first).chain(jobs.try_iter().take(BATCH - 1)) {
             match job {
@@ -78,6 +86,7 @@ fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
                 }
                 Job::TakeDue(channels, lease, reply) => dues.push((channels, lease, reply)),
                 Job::Rekey(change, reply) => rekeys.push((change, reply)),
+                Job::Scrub(at_most, reply) => scrubs.push((at_most, reply)),
             }
         }
         for (reply, answer) in replies.into_iter().zip(engine.run(works)) {
@@ -89,6 +98,9 @@ fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
         }
         for (change, reply) in rekeys {
             let _ = reply.send(engine.rekey(change));
+        }
+        for (at_most, reply) in scrubs {
+            let _ = reply.send(engine.scrub(at_most));
         }
     }
 }

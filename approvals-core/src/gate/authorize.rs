@@ -209,6 +209,12 @@ impl Asking {
     /// Seals this call as the request on record was sealed, and refuses it when it differs.
     async fn same_as(&self, state: &RequestState) -> Result<SealedAction, ApprovalError> {
         let id = state.id();
+        if let Some(authority) = state.erased() {
+            let message = format!(
+                "this key or run belongs to a request that was erased under authority of {authority}, so nobody can tell whether it was this call; use another idempotency key"
+            );
+            return Err(ApprovalError::new(Code::Replay, message).with_request(id));
+        }
         let disclosures = self.inner.journal.disclosures(id).await?;
         let salts = state
             .action()

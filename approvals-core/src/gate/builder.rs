@@ -1,5 +1,6 @@
 //! Building a gate: the decisions, in order.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
@@ -415,6 +416,7 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
             options: self.rest.options,
             attached: Mutex::default(),
             post: super::notices::Post::default(),
+            unscrubbed: AtomicBool::new(false),
         })))
     }
 

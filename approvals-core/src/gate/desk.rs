@@ -50,7 +50,9 @@ impl Gate {
     /// `StoreUnavailable` or `AuditUnavailable` when it cannot be recorded.
     pub async fn sweep(&self) -> Result<(), ApprovalError> {
         let ticket = self.0.journal.submit(Work::Sweep);
-        self.0.patient(ticket).await.map(|_| ())
+        self.0.patient(ticket).await?;
+        self.0.scrub_again().await;
+        Ok(())
     }
 
     /// Waits until everything queued so far is durable: withdrawals of dropped calls, outcomes of
@@ -65,14 +67,12 @@ impl Gate {
 }
 
 pub(super) async fn card(inner: &super::Inner, request: RequestId) -> Result<Card, ApprovalError> {
-    let found = inner.journal.look(request).await?;
-    let (state, _) = found.ok_or_else(|| {
-        ApprovalError::new(
-            Code::NotFound,
-            "there is no such request; list them with `approvals list`",
-        )
-        .with_request(request)
-    })?;
-    let disclosures = inner.journal.disclosures(request).await?;
+    let found = inner.journal.whole(request).await?;
+    let (state, disclosures) = found.ok_or_else(|| unknown(request))?;
     Card::of(&state, &disclosures)
+}
+
+pub(super) fn unknown(request: RequestId) -> ApprovalError {
+    let message = "there is no such request; list them with `approvals list`";
+    ApprovalError::new(Code::NotFound, message).with_request(request)
 }

@@ -6,6 +6,7 @@ mod builder;
 mod call;
 mod consume;
 mod desk;
+mod erase;
 mod hold;
 mod notices;
 mod propose;
@@ -15,6 +16,7 @@ mod signing;
 mod wait;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -123,6 +125,8 @@ struct Inner {
     options: Options,
     attached: std::sync::Mutex<std::collections::HashSet<RequestId>>,
     post: notices::Post,
+    /// Whether bytes of what was erased may still lie in the store.
+    unscrubbed: AtomicBool,
 }
 
 #[derive(Debug, Clone)]

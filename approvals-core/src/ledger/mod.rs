@@ -37,8 +37,8 @@ pub use tree::{
     node_hash, verify_consistency, verify_inclusion,
 };
 pub use verify::{
-    Anchored, Disclosures, Finding, Kept, Link, NoDisclosures, Range, Report, Requests, Reviews,
-    Rule, Section, Signer, Verdict, Verifier,
+    Anchored, Disclosures, Erased, Finding, Kept, Link, NoDisclosures, Range, Report, Requests,
+    Reviews, Rule, Section, Signer, Verdict, Verifier,
 };
 pub use witness::{
     AddCheckpoint, AskError, Cosignature, WitnessAnswer, WitnessKey, WitnessPolicy,

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::event::{Attempt, Created, Event, Finished, NoticeResult};
+use super::state::RequestState;
 use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
-use crate::id::{EngineName, PersonId, RequestId};
+use crate::id::{BootId, EngineName, PersonId, RequestId};
 use crate::policy::{Ceiling, Evaluation, Policy};
 use crate::principal::Standing;
 use crate::proposal::Proposal;
@@ -56,6 +57,8 @@ pub enum Command {
         /// What it said.
         result: NoticeResult,
     },
+    /// Destroy what opens the commitments of a settled request.
+    Erase(Box<EraseFacts>),
 }
 
 impl Command {
@@ -67,6 +70,7 @@ impl Command {
             Self::Review(facts) => facts.review.request,
             Self::PostReview(facts) => facts.review.request,
             Self::Consume(consumption) => consumption.request,
+            Self::Erase(erasure) => erasure.request,
             Self::Due(request)
             | Self::Cancel(request)
             | Self::Burn { request, .. }
@@ -228,6 +232,38 @@ impl Consumption {
             standings: BTreeMap::new(),
             judged: None,
             unreviewed: None,
+        }
+    }
+}
+
+/// The wish to erase a request, and the run of the action that was approved for it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct EraseFacts {
+    /// The request whose values are to go.
+    pub request: RequestId,
+    /// The request that approves it, as it stands now; none when there is no such request.
+    pub authority: Option<Arc<RequestState>>,
+    /// The process that carries it out.
+    pub boot: BootId,
+    /// Opens the parameter of the authority that names the request.
+    pub opened: String,
+}
+
+impl EraseFacts {
+    /// The wish of a process to erase a request under an authority.
+    #[must_use]
+    pub fn new(
+        request: RequestId,
+        authority: Option<Arc<RequestState>>,
+        boot: BootId,
+        opened: String,
+    ) -> Self {
+        Self {
+            request,
+            authority,
+            boot,
+            opened,
         }
     }
 }

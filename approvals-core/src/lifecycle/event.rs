@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::error::Code;
-use crate::id::{BootId, GroupName, PersonId, RecordId};
+use crate::id::{BootId, GroupName, PersonId, RecordId, RequestId};
 use crate::policy::Requirement;
 use crate::principal::Assurance;
 use crate::request::{IdempotencyKey, Outcome, PolicyRef};
@@ -46,6 +46,8 @@ pub enum Event {
     Finished(Finished),
     /// `notice.sent`, `notice.failed`
     Notice(NoticeResult),
+    /// `disclosure.erased`
+    Erased(Box<Erased>),
 }
 
 impl Event {
@@ -73,6 +75,7 @@ impl Event {
             },
             Self::Notice(notice) if notice.error.is_some() => "notice.failed",
             Self::Notice(_) => "notice.sent",
+            Self::Erased(_) => "disclosure.erased",
         }
     }
 }
@@ -230,6 +233,42 @@ pub struct Finished {
     pub code: Option<String>,
     /// How long the body ran, in microseconds, when that is known.
     pub duration_us: Option<u64>,
+}
+
+/// What people were shown of the request is gone: its commitments stay, and nothing opens them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Erased {
+    /// Everything that can no longer be opened.
+    pub commitments: Vec<Commitment>,
+    /// Why, as it is bound in the authority.
+    pub basis: Commitment,
+    /// The request that approved it; it was used for this and for nothing else.
+    pub authority: RequestId,
+    /// What binds everything that the authority was approved for.
+    pub digest: ActionDigest,
+    /// Opens the parameter of the authority that names this request.
+    pub opened: String,
+}
+
+impl Erased {
+    /// An erasure under an approved action, of which `opened` opens the parameter `request`.
+    #[must_use]
+    pub fn new(
+        commitments: Vec<Commitment>,
+        basis: Commitment,
+        authority: (RequestId, ActionDigest),
+        opened: String,
+    ) -> Self {
+        let (authority, digest) = authority;
+        Self {
+            commitments,
+            basis,
+            authority,
+            digest,
+            opened,
+        }
+    }
 }
 
 /// A channel took a copy of the request, or failed to.

@@ -28,7 +28,9 @@ impl RequestState {
                 reviews: Vec::new(),
                 level: 0,
                 glass: Glass::Whole,
+                found: None,
                 phase: Phase::Pending,
+                erased: None,
             }),
             _ => Err(ImpossibleEvent {
                 event: event.kind(),
@@ -78,6 +80,10 @@ impl RequestState {
             (Phase::Running(_), Event::BreakGlassUsed) if self.breaks() => self.glass = Glass::Open,
             (_, Event::PostReviewed(review)) if self.glass == Glass::Open => {
                 self.glass = Glass::Reviewed(review.person.clone());
+                self.found = Some(review.reason.clone());
+            }
+            (_, Event::Erased(erased)) if self.can_lose(&erased.commitments) => {
+                self.erased = Some(erased.authority);
             }
             _ => return false,
         }

@@ -13,11 +13,13 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub use command::{Ask, Command, Consumption, PostReviewFacts, Refusal, ReviewFacts, Step};
-pub use decide::decide;
-pub(crate) use decide::{count, given_enough, post_counts, usable};
+pub use command::{
+    Ask, Command, Consumption, EraseFacts, PostReviewFacts, Refusal, ReviewFacts, Step,
+};
+pub(crate) use decide::{count, given_enough, post_counts, under_authority, usable};
+pub use decide::{decide, erasable};
 pub use event::{
-    Approved, Attempt, Consumed, Created, Denied, Escalated, Event, Finished, NoticeResult,
+    Approved, Attempt, Consumed, Created, Denied, Erased, Escalated, Event, Finished, NoticeResult,
     PermitRefused, PostReviewed, ReviewRefused, Reviewed,
 };
 pub use fold::ImpossibleEvent;

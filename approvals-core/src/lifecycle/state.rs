@@ -22,7 +22,10 @@ pub struct RequestState {
     pub(super) reviews: Vec<Reviewed>,
     pub(super) level: u32,
     pub(super) glass: Glass,
+    /// Binds what the review of the broken glass found.
+    pub(super) found: Option<Commitment>,
     pub(super) phase: Phase,
+    pub(super) erased: Option<RequestId>,
 }
 
 /// What became of the glass.
@@ -144,6 +147,24 @@ impl RequestState {
         &self.phase
     }
 
+    /// Under which authority what people were shown of it was erased, if it was.
+    #[must_use]
+    pub fn erased(&self) -> Option<RequestId> {
+        self.erased
+    }
+
+    /// Every commitment that a disclosure opens, unless it was erased: the values and words that
+    /// people were shown, and the reasons they gave. Redacted values were never stored.
+    #[must_use]
+    pub fn disclosed(&self) -> Vec<Commitment> {
+        let reasons = self
+            .reviews
+            .iter()
+            .filter_map(|review| review.reason.as_ref());
+        let words = reasons.chain(&self.found);
+        self.action().disclosed().chain(words).cloned().collect()
+    }
+
     /// Where it stands, in a word.
     #[must_use]
     pub fn status(&self) -> Status {
@@ -161,6 +182,18 @@ impl RequestState {
     #[must_use]
     pub fn is_live(&self) -> bool {
         matches!(self.phase, Phase::Pending | Phase::Approved { .. })
+    }
+
+    /// Whether nothing more can become of it but the word of how it ended: nobody has to decide
+    /// or to review anything.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let over = !self.is_live() && !matches!(self.phase, Phase::Running(_));
+        over && self.glass != Glass::Open
+    }
+
+    pub(super) fn can_lose(&self, commitments: &[Commitment]) -> bool {
+        self.is_settled() && self.erased.is_none() && *commitments == self.disclosed()
     }
 
     /// Everybody who is part of the asking, and so may not approve.

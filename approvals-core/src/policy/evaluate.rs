@@ -23,6 +23,9 @@ impl Policy {
     ///
     /// Whoever breaks the glass is denied unless a rule for the scope has a condition on
     /// `break_glass`, and asked for people who sign with their own keys in any other case.
+    ///
+    /// What the library itself demands for its own actions is part of the answer: a policy can
+    /// only raise it.
     #[must_use]
     pub fn evaluate(&self, proposal: &Proposal, at: Timestamp) -> Evaluation {
         let situation = self.situation(proposal, at);
@@ -35,10 +38,12 @@ impl Policy {
         situation: &Situation<'_>,
         holds: impl Fn(&Rule) -> Holds,
     ) -> Evaluation {
-        match self.forbids_glass(situation.proposal) {
+        let proposal = situation.proposal;
+        let answer = match self.forbids_glass(proposal) {
             Some(forbidden) => Evaluation::Deny(forbidden),
-            None => self.by_rules(situation, holds).hardened(situation.proposal),
-        }
+            None => self.by_rules(situation, holds).hardened(proposal),
+        };
+        answer.at_least_for(&proposal.action.scope)
     }
 
     fn by_rules(&self, situation: &Situation<'_>, holds: impl Fn(&Rule) -> Holds) -> Evaluation {

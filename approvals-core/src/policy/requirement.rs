@@ -303,6 +303,20 @@ impl Requirement {
         Self(parts)
     }
 
+    /// The same requirement, raised to so many distinct people when it asks for fewer.
+    pub(super) fn of_at_least(&self, people: u8) -> Self {
+        let mut parts = self.0.clone();
+        let have = parts
+            .quorums
+            .iter()
+            .fold(0_u8, |sum, quorum| sum.saturating_add(quorum.need.get()));
+        if let Some(quorum) = parts.quorums.first_mut() {
+            let short = people.saturating_sub(have);
+            quorum.need = quorum.need.saturating_add(short);
+        }
+        Self(parts)
+    }
+
     /// The same people, with the shorter of each time.
     pub(super) fn no_longer_than(&self, other: &Self) -> Self {
         let mut parts = self.0.clone();

@@ -21,7 +21,9 @@
 //! what people were shown. Without these roles, one role does everything, and only triggers
 //! stand between a mistake and the log.
 //!
-//! What people are shown lies in it as ciphertext only; the key to it does not.
+//! What people are shown lies in it as ciphertext only; the key to it does not. **Erasure** deletes
+//! rows, and the server keeps what was deleted in its pages, its write-ahead log and its standbys
+//! until it overwrites them by itself: replacing the disclosure key makes all of them useless.
 //!
 //! Trusted: the owner of the tables and every superuser can destroy the log, and make a gate believe
 //! what is not so until the log is verified. Any role that can
@@ -382,6 +384,12 @@ impl Store for PostgresStore {
             self.db.session.unpin();
             turn::undo(&mut self.db.session);
         }
+    }
+
+    fn scrub(&mut self, _: Duration) -> Result<(), StoreError> {
+        Err(StoreError::unavailable(
+            "PostgreSQL keeps deleted rows in its pages, its write-ahead log and its copies until it overwrites them by itself; replace the disclosure key, which makes all of them useless",
+        ))
     }
 
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {

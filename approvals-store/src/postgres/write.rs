@@ -37,6 +37,8 @@ pub(super) fn batch(batch: &Batch) -> Vec<Step> {
         requests(&batch.requests),
         data_keys(&batch.data_keys),
         disclosures(&batch.disclosures),
+        erased(ERASED, &batch.erased),
+        erased(ERASED_KEYS, &batch.erased),
         counters(&batch.counted),
         forget(&batch.counted),
         channels(&batch.channels),
@@ -175,6 +177,12 @@ fn disclosures(disclosures: &[(RequestId, SealedDisclosure)]) -> Option<Step> {
     (!disclosures.is_empty()).then_some(Step::Ask(DISCLOSURES, values))
 }
 
+/// Deletes what opens these requests; nothing, when there is nothing.
+fn erased(sql: &'static str, erased: &[RequestId]) -> Option<Step> {
+    let ids = list(erased, |request| request.as_bytes().to_vec());
+    (!erased.is_empty()).then(|| Step::Ask(sql, vec![ids]))
+}
+
 fn counters(counted: &[Counted]) -> Option<Step> {
     let mut sums: BTreeMap<(&str, Timestamp), u64> = BTreeMap::new();
     for one in counted {
@@ -293,6 +301,12 @@ const DISCLOSURES: &str = "INSERT INTO approvals.disclosures (request, commitmen
     FROM unnest($1::bytea[], $2::text[], $3::bytea[]) WITH ORDINALITY \
         AS added (request, commitment, ciphertext, place) ORDER BY place";
 
+const ERASED: &str = "DELETE FROM approvals.disclosures USING approvals.ids \
+    WHERE ids.id = ANY($1::bytea[]) AND disclosures.request = ids.n";
+
+const ERASED_KEYS: &str = "DELETE FROM approvals.data_keys USING approvals.ids \
+    WHERE ids.id = ANY($1::bytea[]) AND data_keys.request = ids.n";
+
 const COUNTERS: &str = "INSERT INTO approvals.counters (counter, at, amount) \
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) \
     ON CONFLICT (counter, at) DO UPDATE SET amount = counters.amount + excluded.amount";
@@ -337,6 +351,8 @@ pub(super) const ALL: &[&str] = &[
     DATA_KEYS,
     DISCLOSURES,
     COUNTERS,
+    ERASED,
+    ERASED_KEYS,
     FORGET,
     CHANNELS,
     NOTICES,

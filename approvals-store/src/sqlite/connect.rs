@@ -47,6 +47,9 @@ pub(super) fn to_write(place: &mut Place, empty: Empty) -> Result<Connection, St
         )));
     }
     durable(&connection).map_err(failed)?;
+    connection
+        .pragma_update(None, "secure_delete", true)
+        .map_err(failed)?;
     schema::migrate(&connection, &path)?;
     place.opened()?;
     Ok(connection)
@@ -85,6 +88,16 @@ pub(super) fn keep_log(connection: &Connection, keep: bool) -> rusqlite::Result<
 pub(super) fn tidy(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(Duration::ZERO)?;
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Moves the log into the database file and empties it, so that no older page is left in it.
+/// Whether that could be done: others may be reading from it.
+pub(super) fn scrub(connection: &mut Connection, at_most: Duration) -> rusqlite::Result<bool> {
+    wait_at_most(connection, at_most)?;
+    let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+    let done = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    wait_at_most(connection, PATIENCE)?;
+    done.map(|busy| busy == 0)
 }
 
 fn open(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {

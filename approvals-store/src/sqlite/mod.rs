@@ -254,6 +254,23 @@ impl Store for SqliteStore {
         let _ = self.noted(undone);
     }
 
+    fn scrub(&mut self, at_most: Duration) -> Result<(), StoreError> {
+        self.alive()?;
+        let scrubbed = self.undo().and_then(|()| {
+            let path = self.place.path();
+            match connect::scrub(&mut self.db.connection, at_most) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(StoreError::unavailable(format!(
+                    "`{}` is being read, so that its log cannot be emptied now; try again",
+                    path.display()
+                ))),
+                // What a checkpoint could not write or sync is still in the log, and is moved later.
+                Err(error) => Err(explain(path, &error)),
+            }
+        });
+        self.noted(scrubbed)
+    }
+
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {
         Ok(Some(Box::new(SqliteReader::open(self.place.path())?)))
     }

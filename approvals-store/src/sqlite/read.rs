@@ -258,11 +258,13 @@ const LOG_RECORDS: &str = "SELECT seq, leaf, bytes FROM records \
     INDEXED BY records_of_log \
     WHERE request IS NULL AND seq < ?1 ORDER BY seq DESC LIMIT ?2";
 
-// One statement, so that key and values are of one moment.
+// One statement, so that key and values are of one moment. What is all zeros was erased.
 const DISCLOSURES: &str = "SELECT NULL, wrapped_by, ciphertext, 0 AS place FROM data_keys \
     WHERE request = (SELECT n FROM ids WHERE id = ?1) \
+    AND ciphertext <> zeroblob(length(ciphertext)) \
     UNION ALL SELECT commitment, NULL, ciphertext, rowid FROM disclosures \
-    WHERE request = (SELECT n FROM ids WHERE id = ?1) ORDER BY place";
+    WHERE request = (SELECT n FROM ids WHERE id = ?1) \
+    AND ciphertext <> zeroblob(length(ciphertext)) ORDER BY place";
 
 const REQUESTS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
     scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \

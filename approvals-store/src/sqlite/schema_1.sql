@@ -69,7 +69,8 @@ CREATE INDEX requests_unreviewed ON requests (agent) WHERE unreviewed;
 CREATE INDEX requests_by_key ON requests (key) WHERE key IS NOT NULL;
 
 -- What opens the commitments in the records, as ciphertext under the data key of its request.
--- Erasure deletes rows here and the one data key.
+-- Rows are only added at the end, and erased by overwriting their bytes where they lie with zeros:
+-- a deletion, or a row in between, would make SQLite move its neighbours and leave copies behind.
 CREATE TABLE disclosures (
     request    INTEGER NOT NULL,
     commitment TEXT NOT NULL,
@@ -77,9 +78,10 @@ CREATE TABLE disclosures (
 ) STRICT;
 CREATE INDEX disclosures_of ON disclosures (request);
 
--- The data key of each request, wrapped by a disclosure key, which lies in no database.
+-- The data key of each request, wrapped by a disclosure key, which lies in no database. Erased and
+-- wrapped anew in place, for the same reason.
 CREATE TABLE data_keys (
-    request    INTEGER PRIMARY KEY,
+    request    INTEGER NOT NULL UNIQUE,
     wrapped_by BLOB NOT NULL,
     ciphertext BLOB NOT NULL
 ) STRICT;

@@ -31,6 +31,7 @@ pub(super) fn batch(connection: &Connection, batch: &Batch) -> Result<()> {
     requests(connection, numbers, &batch.requests)?;
     data_keys(connection, numbers, &batch.data_keys)?;
     disclosures(connection, numbers, &batch.disclosures)?;
+    erased(connection, numbers, &batch.erased)?;
     counters(connection, &batch.counted)?;
     channels(connection, &batch.channels)?;
     let now = batch.head.last_at.unwrap_or(Timestamp::from_micros(0));
@@ -145,6 +146,20 @@ fn disclosures(
     for (request, sealed) in disclosures {
         let commitment = sealed.commitment.as_str();
         statement.execute((numbers.of(*request)?, commitment, &sealed.ciphertext))?;
+    }
+    Ok(())
+}
+
+/// Overwrites, and deletes nothing: the bytes lie where they lay, so that no copy of them stays.
+fn erased(connection: &Connection, numbers: &mut Numbers<'_>, erased: &[RequestId]) -> Result<()> {
+    for sql in [
+        "UPDATE disclosures SET ciphertext = zeroblob(length(ciphertext)) WHERE request = ?1",
+        "UPDATE data_keys SET ciphertext = zeroblob(length(ciphertext)) WHERE request = ?1",
+    ] {
+        let mut statement = connection.prepare_cached(sql)?;
+        for request in erased {
+            statement.execute([numbers.of(*request)?])?;
+        }
     }
     Ok(())
 }

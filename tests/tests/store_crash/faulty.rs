@@ -34,6 +34,7 @@ pub const STEPS: &[&str] = &[
     "commit fatal",
     "reader",
     "announce",
+    "scrub",
     "take_due",
 ];
 
@@ -156,6 +157,7 @@ impl Store for Faulty<SqliteStore> {
         by_key(key: &IdempotencyKey) -> Option<RequestId>;
         count(counter: &str, since: Timestamp) -> u64;
         announce(boot: BootId) -> ();
+        scrub(at_most: Duration) -> ();
         take_due(channels: &[String], now: Timestamp, lease: Duration) -> Vec<Due>;
     }
 

@@ -39,6 +39,7 @@ pub const STEPS: &[&str] = &[
     "commit unknown",
     "reader",
     "announce",
+    "scrub",
     "take_due",
 ];
 
@@ -267,6 +268,11 @@ impl Store for Disk {
 
     fn rollback(&mut self) {
         self.unlock();
+    }
+
+    fn scrub(&mut self, at_most: Duration) -> Result<(), StoreError> {
+        self.step("scrub")?;
+        self.0.memory.lock().unwrap().scrub(at_most)
     }
 
     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> {

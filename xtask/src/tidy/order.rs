@@ -26,6 +26,7 @@ const ORDER: &[&[&str]] = &[
     &["memory"],
     &["gate"],
     &["guard"],
+    &["erasure"],
     &["testing"],
 ];
 

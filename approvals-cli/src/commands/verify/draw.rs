@@ -1,7 +1,7 @@
 //! A report for people: one line for each thing there is to say.
 
 use approvals_core::Untrusted;
-use approvals_core::ledger::{KeyEnd, Report, Signer, Verdict};
+use approvals_core::ledger::{Erased, KeyEnd, Report, Signer, Verdict};
 use approvals_core::text::minute;
 
 /// What it is about, and what is said of it.
@@ -155,7 +155,14 @@ fn counts(report: &Report) -> Vec<Line> {
 }
 
 fn details(report: &Report) -> Vec<Line> {
-    let mut lines = Vec::new();
+    let erased = |erased: &Erased| {
+        let message = format!(
+            "record {}: {} values of {}, under authority of {}",
+            erased.seq, erased.commitments, erased.request, erased.authority
+        );
+        ("erased", message)
+    };
+    let mut lines: Vec<Line> = report.erased.iter().map(erased).collect();
     for request in &report.in_doubt {
         let message = format!("{request} may have run; no outcome is on record");
         lines.push(("in doubt", message));

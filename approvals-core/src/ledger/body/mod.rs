@@ -16,8 +16,8 @@ use crate::request::{IdempotencyKey, PolicyRef};
 use crate::review::Evidence;
 use crate::sealed::ActionRecord;
 use parts::{
-    Actor, ApprovedBody, Decision, HeadBody, NoticeBody, OutcomeBody, PrevBody, RefusalBody,
-    Subject,
+    Actor, ApprovedBody, Decision, ErasedBody, HeadBody, NoticeBody, OutcomeBody, PrevBody,
+    RefusalBody, Subject,
 };
 
 macro_rules! members {
@@ -75,6 +75,7 @@ members! {
     refusal: RefusalBody,
     outcome: OutcomeBody,
     notice: NoticeBody,
+    erased: ErasedBody,
     vkey: VerifierKey,
     recovery_vkey: VerifierKey,
     old_vkey: VerifierKey,
@@ -144,6 +145,7 @@ const KINDS: &[(&str, &[&str])] = &[
     ("anchor.recorded", &["anchor"]),
     ("log.recovered", &["pinned"]),
     ("identity.linked", &["actor", "identity"]),
+    ("disclosure.erased", &["subject", "erased"]),
 ];
 
 pub(super) fn kind(entry: &Entry) -> &str {

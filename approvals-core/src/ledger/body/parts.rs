@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::digest::ActionDigest;
+use crate::digest::{ActionDigest, Commitment};
 use crate::error::Code;
 use crate::id::{GroupName, PersonId, RequestId};
 use crate::ledger::SignedCheckpoint;
+use crate::lifecycle::Erased;
 use crate::principal::Assurance;
 use crate::review::Vote;
 
@@ -96,6 +97,33 @@ pub(in crate::ledger) struct NoticeBody {
     pub(super) place: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct ErasedBody {
+    pub(super) commitments: Vec<Commitment>,
+    pub(super) basis: Commitment,
+    pub(super) authority: RequestId,
+    pub(super) digest: ActionDigest,
+    pub(super) opened: String,
+}
+
+impl ErasedBody {
+    pub(super) fn of(erased: &Erased) -> Self {
+        Self {
+            commitments: erased.commitments.clone(),
+            basis: erased.basis.clone(),
+            authority: erased.authority,
+            digest: erased.digest,
+            opened: erased.opened.clone(),
+        }
+    }
+
+    pub(super) fn read(self) -> Erased {
+        let authority = (self.authority, self.digest);
+        Erased::new(self.commitments, self.basis, authority, self.opened)
+    }
 }
 
 /// A signed head, with what it says written out for those who read no notes.

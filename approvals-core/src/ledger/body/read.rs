@@ -125,6 +125,7 @@ impl Body {
                     error: notice.error,
                 })
             }
+            "disclosure.erased" => Event::Erased(Box::new(self.erased?.read())),
             _ => return None,
         })
     }

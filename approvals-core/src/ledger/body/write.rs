@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::Body;
-use super::parts::{Actor, ApprovedBody, Decision, HeadBody, NoticeBody, OutcomeBody, RefusalBody};
+use super::parts::{
+    Actor, ApprovedBody, Decision, ErasedBody, HeadBody, NoticeBody, OutcomeBody, RefusalBody,
+};
 use crate::id::PersonId;
 use crate::ledger::LogEvent;
 use crate::lifecycle::{Created, Event, PostReviewed, Reviewed};
@@ -105,6 +107,7 @@ impl Body {
                     duration_us: finished.duration_us,
                 })
             }
+            Event::Erased(erased) => self.erased = Some(ErasedBody::of(erased)),
             Event::Notice(notice) => {
                 self.notice = Some(NoticeBody {
                     channel: notice.channel.clone(),

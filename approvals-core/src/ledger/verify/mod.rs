@@ -24,7 +24,7 @@ use replay::Replay;
 
 pub use findings::Finding;
 pub use replay::{Disclosures, Kept, NoDisclosures};
-pub use report::{Anchored, Link, Range, Report, Requests, Reviews, Signer, Verdict};
+pub use report::{Anchored, Erased, Link, Range, Report, Requests, Reviews, Signer, Verdict};
 pub use rule::{Rule, Section};
 
 /// Reads records one after another and finds what is wrong with them.
@@ -127,6 +127,8 @@ impl Verifier {
         self.keys.look(here.seq, record, &mut self.findings);
         if self.as_of.is_none_or(|until| record.at <= until) {
             self.replay.look(here, record, source, &mut self.findings);
+        } else {
+            self.replay.look_ahead(record);
         }
     }
 
@@ -177,6 +179,7 @@ impl Verifier {
             reviews: replayed.reviews,
             undisclosed: replayed.undisclosed,
             links: replayed.links,
+            erased: replayed.erased,
             in_doubt: replayed.in_doubt,
             unreviewed: replayed.unreviewed,
             unknown_kinds: self.order.into_unknown(),

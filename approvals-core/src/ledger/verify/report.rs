@@ -64,6 +64,8 @@ pub struct Report {
     pub undisclosed: u64,
     /// Whose account was taken for whose, up to ten thousand.
     pub links: Vec<Link>,
+    /// What was erased, and under which approval, up to ten thousand.
+    pub erased: Vec<Erased>,
     /// Runs that may have happened and have no outcome on record.
     pub in_doubt: Vec<RequestId>,
     /// Requests whose use broke the glass, and which nobody has reviewed.
@@ -163,6 +165,20 @@ pub struct Link {
     pub person: PersonId,
     /// The account.
     pub identity: String,
+}
+
+/// What people were shown of a request is gone, by record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Erased {
+    /// The record.
+    pub seq: u64,
+    /// The request.
+    pub request: RequestId,
+    /// The request under whose approval it was done.
+    pub authority: RequestId,
+    /// How many commitments nothing opens any more.
+    pub commitments: usize,
 }
 
 impl Report {

@@ -138,6 +138,8 @@ rules! {
         /// A glass was broken without saying so, while another one waited for its review, or its
         /// review does not count.
         BreakGlass = "authority.break_glass",
+        /// Values were erased without an approval of exactly that by two people, in use at the time.
+        Erasure = "authority.erasure",
     }
     Keys {
         /// The log began with another key, or another record, than the one it is verified with.
@@ -154,6 +156,8 @@ rules! {
     Disclosures {
         /// A value is not there, and no record says that it was erased.
         Missing = "disclosures.missing",
+        /// Values are there that a record says were erased.
+        NotErased = "disclosures.not_erased",
         /// What is kept as a value is not what was bound.
         False = "disclosures.false",
     }

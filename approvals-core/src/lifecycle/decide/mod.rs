@@ -2,6 +2,7 @@
 
 mod ask;
 mod consume;
+mod erase;
 mod post;
 mod review;
 
@@ -15,7 +16,9 @@ use crate::request::Outcome;
 use ask::ask;
 use consume::{burn, consume};
 pub(crate) use consume::{given_enough, usable};
-
+pub use erase::erasable;
+use erase::erase;
+pub(crate) use erase::under_authority;
 pub(crate) use post::post_counts;
 use post::post_review;
 pub(crate) use review::count;
@@ -46,6 +49,7 @@ pub fn decide(state: Option<&RequestState>, command: &Command, now: Timestamp) -
         (Some(_), Command::Notice { result, .. }) => {
             Step::accept(vec![Event::Notice(result.clone())])
         }
+        (Some(state), Command::Erase(wish)) => erase(state, wish),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Promises about what opens commitments: ciphertexts and wrapped keys.
 
+use std::time::Duration;
+
 use crate::digest::{Salt, commit, disclosure};
 use crate::envelope::{DisclosureKeyId, Envelope, SealedDisclosure, WrappedKey};
 use crate::ports::Store;
@@ -11,6 +13,12 @@ pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
     vec![
         ("ciphertexts come back exactly", ciphertexts),
         ("a data key is replaced by its newer wrapping", rewrapping),
+        ("what is erased is gone", what_is_erased_is_gone),
+        (
+            "an erasure happens with its commit or not at all",
+            an_erasure_happens_with_its_commit,
+        ),
+        ("erasing again does nothing", erasing_again_does_nothing),
     ]
 }
 
@@ -74,4 +82,109 @@ fn rewrapping<S: Store>(mut log: Log<S>) {
             &want,
         );
     }
+}
+
+/// Two requests with something to erase.
+fn two<S: Store>(log: &mut Log<S>) {
+    let mut batch = log.batch(&[(b"a", Some(request(1))), (b"b", Some(request(2)))]);
+    batch.data_keys = vec![(request(1), wrapped(1, 1)), (request(2), wrapped(1, 2))];
+    batch.disclosures = vec![
+        (request(1), sealed(1)),
+        (request(2), sealed(2)),
+        (request(1), sealed(3)),
+    ];
+    log.commit(&batch);
+}
+
+/// What is left of both, whichever way it is read.
+fn left<S: Store>(log: &mut Log<S>, one: &Envelope, two: &Envelope) {
+    for (of, want) in [(1, one), (2, two)] {
+        log.expect(
+            "`disclosures`",
+            |store| store.disclosures(request(of)),
+            want,
+        );
+        let reader = log.store.reader();
+        if let Some(mut reader) = log.ok("`reader`", reader) {
+            let found = reader.disclosures(request(of));
+            let found = log.ok("`disclosures` of a reader", found);
+            log.same("what a reader gives", &found, want);
+        }
+    }
+}
+
+/// A store may have no say over its bytes; saying so stops nothing.
+fn scrub<S: Store>(log: &mut Log<S>) {
+    let scrubbed = log.store.scrub(Duration::from_secs(1));
+    let fatal = scrubbed.is_err_and(|error| error.is_fatal());
+    log.holds(!fatal, "a `scrub` that cannot be done stops everything");
+}
+
+fn first() -> Envelope {
+    Envelope::new(Some(wrapped(1, 1)), vec![sealed(1), sealed(3)])
+}
+
+fn second() -> Envelope {
+    Envelope::new(Some(wrapped(1, 2)), vec![sealed(2)])
+}
+
+fn what_is_erased_is_gone<S: Store>(mut log: Log<S>) {
+    two(&mut log);
+    let mut batch = log.batch(&[(b"erased", Some(request(1)))]);
+    batch.erased = vec![request(1)];
+    log.commit(&batch);
+    left(&mut log, &Envelope::default(), &second());
+    scrub(&mut log);
+    left(&mut log, &Envelope::default(), &second());
+    // The records stay, and so does everything else of the request.
+    let size = log.size();
+    log.expect(
+        "`records`",
+        |store| store.records(0, 10).map(|found| found.len() as u64),
+        &size,
+    );
+    log.expect(
+        "`records_of`",
+        |store| store.records_of(request(1)).map(|found| found.len()),
+        &2,
+    );
+    // What is sealed afterwards is the only thing there.
+    let mut batch = log.batch(&[(b"later", Some(request(1)))]);
+    batch.data_keys = vec![(request(1), wrapped(2, 7))];
+    batch.disclosures = vec![(request(1), sealed(7))];
+    log.commit(&batch);
+    let later = Envelope::new(Some(wrapped(2, 7)), vec![sealed(7)]);
+    left(&mut log, &later, &second());
+}
+
+fn an_erasure_happens_with_its_commit<S: Store>(mut log: Log<S>) {
+    two(&mut log);
+    let mut batch = log.batch(&[(b"never", Some(request(1)))]);
+    batch.erased = vec![request(1)];
+    let begun = log.store.begin();
+    log.ok("`begin`", begun);
+    // Handed over only at the end, and then all of it.
+    log.store.rollback();
+    left(&mut log, &first(), &second());
+    batch.erased = vec![request(1), request(2)];
+    log.commit(&batch);
+    left(&mut log, &Envelope::default(), &Envelope::default());
+}
+
+fn erasing_again_does_nothing<S: Store>(mut log: Log<S>) {
+    two(&mut log);
+    for round in 0..3 {
+        let mut batch = log.batch(&[(b"erased", Some(request(1)))]);
+        batch.erased = vec![request(1), request(9)];
+        log.commit(&batch);
+        left(&mut log, &Envelope::default(), &second());
+        if round > 0 {
+            scrub(&mut log);
+        }
+    }
+    log.expect(
+        "`disclosures`",
+        |store| store.disclosures(request(9)),
+        &Envelope::default(),
+    );
 }

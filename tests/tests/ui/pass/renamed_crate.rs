@@ -28,5 +28,6 @@ fn main() {
         .iter()
         .map(|guarded| guarded.scope)
         .collect();
-    assert_eq!(scopes, ["db.drop", "db.export"]);
+    // And the action that the library itself brings along.
+    assert_eq!(scopes, ["approvals.erase", "db.drop", "db.export"]);
 }

@@ -120,6 +120,11 @@ impl Book {
         closed.map_or(Known::New, |closed| Known::Closed(*closed))
     }
 
+    /// Where a request stands of which more is to come.
+    pub(super) fn state(&self, request: RequestId) -> Option<&RequestState> {
+        self.open.get(&request).map(|open| &open.state)
+    }
+
     /// Puts a request back, whole while more can happen to it.
     pub(super) fn keep(&mut self, request: RequestId, open: Box<Open>) {
         // A broken glass stays open until it is reviewed, however the run ended.

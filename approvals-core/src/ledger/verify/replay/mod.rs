@@ -6,6 +6,7 @@
 
 mod asked;
 mod book;
+mod erased;
 mod evidence;
 mod glass;
 mod links;
@@ -17,17 +18,18 @@ mod voted;
 use std::sync::Arc;
 
 use super::findings::{Findings, Place};
-use super::report::{Link, Requests, Reviews};
+use super::report::{Erased, Link, Requests, Reviews};
 use super::rule::Rule;
 use crate::clock::Timestamp;
 use crate::directory::People;
 use crate::error::Code;
-use crate::id::RequestId;
+use crate::id::{BootId, RequestId};
 use crate::ledger::{AuditRecord, Entry, LogEvent, Previous};
 use crate::lifecycle::{Command, Event, Phase, RequestState, decide};
 use crate::policy::Rates;
 use crate::request::Outcome;
 use book::{Book, Closed, End, Known, Open};
+use erased::Erasures;
 use glass::Glasses;
 use links::Links;
 use opened::Missing;
@@ -43,6 +45,7 @@ pub(super) struct Replay {
     book: Book,
     glasses: Glasses,
     missing: Missing,
+    erasures: Erasures,
     /// Whether the word of a channel is taken for how well an identity was proven.
     channels_trusted: bool,
     counts: Counts,
@@ -60,6 +63,8 @@ pub(super) struct Counts {
 struct Scene<'a> {
     request: RequestId,
     at: Timestamp,
+    /// The process that wrote it.
+    boot: BootId,
     here: Previous,
     findings: &'a mut Findings,
 }
@@ -93,12 +98,20 @@ impl Replay {
                 let mut scene = Scene {
                     request: *request,
                     at: record.at,
+                    boot: record.writer.boot,
                     here,
                     findings,
                 };
                 self.follow(event, record.previous, source, &mut scene);
             }
             Entry::Unknown(_) => {}
+        }
+    }
+
+    /// What is not replayed any more still says why a value is not there today.
+    pub(super) fn look_ahead(&mut self, record: &AuditRecord) {
+        if let Entry::Request(request, Event::Erased(erased)) = &record.entry {
+            self.missing.erased(&erased.commitments, *request);
         }
     }
 
@@ -124,10 +137,11 @@ impl Replay {
             let message = "it does not follow the record of the same request in front of it";
             scene.find(Rule::Previous, message);
         }
-        match known {
-            Known::New => self.begin(event, source, scene),
-            Known::Open(open) => self.go_on(open, event, scene),
-            Known::Closed(closed) => self.too_late(closed, event, scene),
+        match (known, event) {
+            (Known::New, _) => self.begin(event, source, scene),
+            (known, Event::Erased(erased)) => self.erased(known, erased, source, scene),
+            (Known::Open(open), _) => self.go_on(open, event, scene),
+            (Known::Closed(closed), _) => self.too_late(closed, event, scene),
         }
     }
 
@@ -215,6 +229,7 @@ impl Replay {
             Event::PermitRefused(_)
             | Event::ReviewRefused(_)
             | Event::Finished(_)
+            | Event::Erased(_)
             | Event::Notice(_) => {}
         }
         true
@@ -281,6 +296,7 @@ impl Replay {
             in_doubt,
             unreviewed: self.glasses.into_open(),
             links: self.links.into_listed(),
+            erased: self.erasures.into_listed(),
         }
     }
 }
@@ -293,6 +309,7 @@ pub(super) struct Replayed {
     pub(super) in_doubt: Vec<RequestId>,
     pub(super) unreviewed: Vec<RequestId>,
     pub(super) links: Vec<Link>,
+    pub(super) erased: Vec<Erased>,
 }
 
 /// Finds when the lifecycle would not have done this then.

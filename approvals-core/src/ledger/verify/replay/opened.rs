@@ -40,6 +40,18 @@ impl Kept {
         }
     }
 
+    /// How many values are kept, whether or not they open.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.open.len() + self.closed.len() + self.damaged.len()
+    }
+
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// What an envelope keeps, opened; closed when it is sealed under another key.
     #[must_use]
     pub fn opened(envelope: &Envelope, request: RequestId, vault: &Vault) -> Self {
@@ -93,6 +105,15 @@ impl Missing {
     fn add(&mut self, commitment: &Commitment, scene: &Scene<'_>) {
         let place = (scene.here.seq, scene.request);
         self.0.insert(commitment.clone(), place);
+    }
+
+    /// What is on record as erased need not be there; of another request it must.
+    pub(super) fn erased(&mut self, commitments: &[Commitment], request: RequestId) {
+        for commitment in commitments {
+            if self.0.get(commitment).is_some_and(|(_, of)| *of == request) {
+                self.0.remove(commitment);
+            }
+        }
     }
 
     /// Finds every value that is not there for no reason on record.
