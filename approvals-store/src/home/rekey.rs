@@ -524,10 +524,10 @@ mod tests {
         call(&gate).await.unwrap();
         drop(gate);
         call(&open(&home).await.unwrap()).await.unwrap();
-        let mut reader = SqliteReader::open(home.paths().database()).unwrap();
+        let mut reader = home.reader().unwrap();
         let kept = approvals_core::ledger::SignedCheckpoint::parse(kept).unwrap();
         let verifier = Verifier::new(home.vkey().clone()).knowing(kept);
-        let report = verify(&mut reader, verifier).unwrap();
+        let report = verify(&mut *reader, verifier).unwrap();
         // What was written between the last good head and the revocation rests on the revoked key.
         let wrote = revokes && good(&home) > before;
         assert_eq!(report.passed(), !wrote, "{what}: {:?}", report.findings);

@@ -100,17 +100,7 @@ impl Body {
                     record: self.id,
                 },
             }),
-            "permit.refused" => {
-                let refusal = self.refusal?;
-                if refusal.identity.is_some() || refusal.vote.is_some() {
-                    return None;
-                }
-                Event::PermitRefused(PermitRefused {
-                    code: refusal.code,
-                    got: refusal.got,
-                    burned: refusal.burned,
-                })
-            }
+            "permit.refused" => Event::PermitRefused(self.permit_refused()?),
             "breakglass.used" => Event::BreakGlassUsed,
             "breakglass.reviewed" => return self.into_post_review(),
             "review.recorded" | "review.refused" => return self.into_review(),
@@ -127,6 +117,16 @@ impl Body {
             }
             "disclosure.erased" => Event::Erased(Box::new(self.erased?.read())),
             _ => return None,
+        })
+    }
+
+    fn permit_refused(self) -> Option<PermitRefused> {
+        let refusal = self.refusal?;
+        let of_a_review = refusal.identity.is_some() || refusal.vote.is_some();
+        (!of_a_review).then_some(PermitRefused {
+            code: refusal.code,
+            got: refusal.got,
+            burned: refusal.burned,
         })
     }
 
