@@ -4,7 +4,7 @@ mod policy;
 
 use std::path::PathBuf;
 
-use approvals_core::ledger::VerifierKey;
+use approvals_core::ledger::{Origin, VerifierKey};
 use approvals_core::{PersonId, Status, Timestamp};
 use clap::{Args, Parser, Subcommand};
 
@@ -105,6 +105,10 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Export(Export),
 
+    /// Shows, replaces and revokes the keys that sign the log.
+    #[command(subcommand)]
+    Key(Key),
+
     /// Makes the tables of a PostgreSQL database or brings them to the newest version.
     #[command(
         after_help = "For the role that owns the tables; gates log in as members of `approvals_app` and auditors of\n`approvals_auditor`, which get what they need and no more. --roles prints the SQL that makes\nthese two, for whoever may make roles. Safe at any time.\n\nExample:\n  approvals migrate --roles | psql postgres\n  approvals migrate --store postgres://owner@db.example/approvals"
@@ -118,6 +122,85 @@ pub(crate) enum Command {
     /// Checks policies, tests them, and tries them on what was asked.
     #[command(subcommand)]
     Policy(Policy),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Lists the keys that sign the log, from the one that auditors pin to the one in force.
+    #[command(after_help = "Example:\n  approvals key list")]
+    List,
+
+    /// Makes a key in a new file and prints its public half: a recovery key, on a machine that is kept apart.
+    #[command(
+        after_help = "Example:\n  approvals key make --origin example.com/approvals --out recovery.key"
+    )]
+    Make(Make),
+
+    /// Replaces the ledger key by a new one, with the old one's word.
+    #[command(
+        after_help = "Gates that are open go on by themselves. Run it again when it was interrupted.\n\nExample:\n  approvals key rotate"
+    )]
+    Rotate(Rotate),
+
+    /// Takes the log back from a key that was stolen, with the recovery key's word.
+    #[command(
+        after_help = "A recovery key that never comes to this machine signs the file of --statement where it is, and\n--signature brings back what it wrote. Run it again when it was interrupted.\n\nExample:\n  approvals key revoke --last-good 1041 --recovery-key /media/stick/recovery.key"
+    )]
+    Revoke(Revoke),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Make {
+    /// The name of the log that the key is for.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) origin: Origin,
+
+    /// Where the private key is kept; only its owner can read the file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    /// Overwrites and deletes the old key; otherwise it is kept as ledger.key.retired-N.
+    #[arg(long)]
+    pub(crate) destroy_old: bool,
+}
+
+/// The recovery key's word, or what it is asked for.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Word {
+    /// The recovery key's file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) recovery_key: Option<PathBuf>,
+
+    /// Changes nothing, and writes what the recovery key has to sign into a new file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) statement: Option<PathBuf>,
+
+    /// The recovery key's signature of that file, 64 bytes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signature: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// The size of the last head that you kept elsewhere while the key was certainly yours alone: what it signed
+    /// beyond counts for nothing.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) last_good: u64,
+
+    /// The key that is not trusted any more; the one that was in force at that size unless given.
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) vkey: Option<VerifierKey>,
+
+    #[command(flatten)]
+    pub(crate) word: Word,
+
+    /// Overwrites and deletes the revoked key; otherwise it is kept as ledger.key.revoked-N.
+    #[arg(long)]
+    pub(crate) destroy_old: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod cancel;
 mod decide;
 mod export;
 mod init;
+mod key;
 mod list;
 mod migrate;
 mod policy;
@@ -15,7 +16,7 @@ mod verify;
 use approvals_core::{Code, Vote};
 
 use crate::answer::{Answer, Printer};
-use crate::args::{Cli, Command, Export};
+use crate::args::{Cli, Command, Export, Key};
 use crate::failure::Failure;
 
 /// Runs what was typed.
@@ -51,6 +52,10 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
         Command::Export(Export::Jsonl { from }) => export::run(cli, *from),
         Command::Export(Export::Checkpoint) => export::checkpoint(cli),
         Command::Export(Export::Tiles { directory }) => export::tiles(cli, directory),
+        Command::Key(Key::List) => key::list(cli),
+        Command::Key(Key::Make(options)) => key::make(options),
+        Command::Key(Key::Rotate(options)) => wait(key::rotate(cli, options)),
+        Command::Key(Key::Revoke(options)) => wait(key::revoke(cli, options)),
         Command::Migrate { roles } => migrate::run(cli, *roles),
         Command::Policy(wanted) => policy::run(cli, printer, wanted),
     }

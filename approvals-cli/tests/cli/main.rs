@@ -7,6 +7,7 @@ mod decide;
 mod glass;
 #[cfg(test)]
 mod keys;
+mod ledger_keys;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]

@@ -29,6 +29,8 @@ fn init_makes_a_state_that_works_and_never_overwrites() {
     for file in [
         "approvals.db",
         "ledger.key",
+        "recovery.key",
+        "recovery.vkey",
         "log.vkey",
         "policy.toml",
         "people.toml",
@@ -124,7 +126,7 @@ fn help_is_there_for_every_command() {
     let lab = Lab::new();
     let help = lab.run(&["--help"]).ok();
     for command in [
-        "init", "list", "show", "approve", "deny", "cancel", "verify", "export", "policy",
+        "init", "list", "show", "approve", "deny", "cancel", "verify", "export", "key", "policy",
     ] {
         assert!(help.contains(&format!("  {command} ")), "{command}: {help}");
         assert_eq!(lab.run(&[command, "--help"]).code, 0, "{command}");
