@@ -7,6 +7,7 @@ mod decide;
 mod glass;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
 mod ledger_keys;
 #[cfg(test)]
 mod policy;
