@@ -4,14 +4,15 @@ mod support;
 
 use std::time::Duration;
 
-use approvals_core::ledger::{Entry, LedgerKey, Receipt, VerifiedReceipt};
+use approvals_core::ledger::{Entry, LedgerKey, Receipt, VerifiedReceipt, Verifier};
 use approvals_core::lifecycle::Event;
 use approvals_core::testing::TestGate;
 use approvals_core::{
     Agent, ApprovalError, Code, Gate, RequestId, Status, Vote, requires_approval,
 };
-use approvals_store::home::{Home, Starter};
+use approvals_store::home::{Home, OldKey, Starter};
 use approvals_store::sqlite::SqliteReader;
+use approvals_store::tiles::{self, Tiles};
 use rusqlite::Connection;
 use support::disk::Disk;
 use support::house::House;
@@ -302,4 +303,37 @@ async fn what_was_given_up_inside_has_its_receipt_and_a_lost_store_keeps_the_out
     let (output, receipts) = gate.enter_with_receipts(bot(), inside).await;
     assert_eq!(output.unwrap(), 5);
     assert_eq!(receipts.unwrap_err().code(), Code::StoreUnavailable);
+}
+
+#[tokio::test]
+async fn receipts_and_tiles_outlive_the_key_that_signed_them() {
+    let (directory, home) = home();
+    let tiles = directory.path().join("tiles");
+    let gate = home.gate().unwrap().open().await.unwrap();
+    reads(&gate, 3).await;
+    let old = gate.journal().receipt(4).await.unwrap();
+    drop(gate);
+    let export = || {
+        let mut reader = SqliteReader::open(home.paths().database()).unwrap();
+        tiles::export(&mut reader, home.vkey(), &tiles).unwrap()
+    };
+    let size = export().size;
+    home.rotate_key(OldKey::Keep).await.unwrap();
+    let gate = home.gate().unwrap().open().await.unwrap();
+    reads(&gate, 3).await;
+    let new = gate.journal().receipt(4).await.unwrap();
+    assert_eq!(export().from, size, "the export goes on under the new key");
+    let keys = gate.journal().keys().await.unwrap();
+    for receipt in [&old, &new] {
+        assert_eq!(receipt.verify_by(&keys).unwrap().record().seq, 4);
+    }
+    // The key that began the log verifies what it signed, and nothing later.
+    assert!(old.verify(home.vkey()).is_ok() && new.verify(home.vkey()).is_err());
+    // Whoever pinned that key follows the log from it, past both receipts.
+    let mut verifier = Verifier::new(home.vkey().clone());
+    for receipt in [old, new] {
+        verifier = verifier.knowing(receipt.head().clone());
+    }
+    let read = Tiles::open(&tiles).unwrap().verify(verifier).unwrap();
+    assert!(read.passed(), "{:?}", read.report.findings);
 }

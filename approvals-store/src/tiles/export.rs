@@ -6,7 +6,7 @@ use approvals_core::ledger::{
     Checkpoint, SignedCheckpoint, StoredRecord, Tile, Tiler, VerifierKey,
 };
 use approvals_core::ports::Reader;
-use approvals_core::{ApprovalError, Code, StoredNodes};
+use approvals_core::{ApprovalError, Code, StoredNodes, key_chain};
 
 use super::folder::Folder;
 use crate::failure::store_error;
@@ -25,6 +25,8 @@ pub struct Exported {
 
 /// Writes the log into a directory, or adds what is new to the log that is in it.
 ///
+/// `genesis` is the key that the log began with; those after it are followed from its records.
+///
 /// Everything is checked before anything is written: that the records hash to the signed head, and that
 /// the log begins with exactly what the directory holds already. A full tile is never written again, and
 /// a partial one stays until the full one is there, so that whoever reads meanwhile finds what the
@@ -39,11 +41,11 @@ pub struct Exported {
 /// - `StoreUnavailable` when something cannot be read or written, or another export is at work.
 pub fn export(
     reader: &mut dyn Reader,
-    key: &VerifierKey,
+    genesis: &VerifierKey,
     directory: impl AsRef<Path>,
 ) -> Result<Exported, ApprovalError> {
-    let (note, head) = signed_head(reader, key)?;
-    let mut folder = Folder::open(directory.as_ref(), key)?;
+    let (note, head) = signed_head(reader, genesis)?;
+    let mut folder = Folder::open(directory.as_ref(), genesis)?;
     let before = folder.published()?;
     if let Some(before) = before.as_ref().filter(|before| before.size > head.size) {
         return Err(tampered(&format!(
@@ -62,7 +64,7 @@ pub fn export(
     for (tile, bytes) in tiler.partial() {
         folder.add(&tile.path(), &bytes)?;
     }
-    folder.publish(key, &note)?;
+    folder.publish(genesis, &note)?;
     for tile in full {
         folder.remove(&tile.partials())?;
     }
@@ -73,17 +75,19 @@ pub fn export(
     })
 }
 
-/// The head of the store, if the key signed it and it is about what is there.
+/// The head of the store, if the key in force signed it.
 fn signed_head(
     reader: &mut dyn Reader,
-    key: &VerifierKey,
+    genesis: &VerifierKey,
 ) -> Result<(String, Checkpoint), ApprovalError> {
     let head = reader.head().map_err(store_error)?;
     let note = head.note.ok_or_else(|| {
         let message = "the log has no signed head yet; nothing has been recorded";
         ApprovalError::new(Code::NotFound, message)
     })?;
-    let signed = SignedCheckpoint::parse(&note).and_then(|note| note.verify(key));
+    let keys = key_chain(reader, genesis)?;
+    let signed = SignedCheckpoint::parse(&note).map_err(|error| tampered(&error.to_string()))?;
+    let signed = keys.verify(&signed);
     let signed = signed.map_err(|error| tampered(&error.to_string()))?;
     Ok((note, signed))
 }

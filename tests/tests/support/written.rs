@@ -62,6 +62,8 @@ impl Written {
                 });
             batch.records.push((stored, None));
         }
+        // The genesis says which key signs.
+        batch.head.keys = vec![0];
         let (origin, frontier) = (self.vkey.name().clone(), &batch.head.frontier);
         let (size, root) = (frontier.size(), frontier.root());
         let body = Checkpoint { origin, size, root }.body();
