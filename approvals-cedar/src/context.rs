@@ -40,6 +40,10 @@ fn known(fact: Fact, proposal: &Proposal, at: Timestamp) -> Option<RestrictedExp
         Fact::Tenant => proposal.action.tenant.as_deref().map(text),
         Fact::Sponsor => requester.sponsor().map(|person| text(person.as_str())),
         Fact::Owner => requester.owner().map(|person| text(person.as_str())),
+        Fact::BreakGlass => {
+            let broken = proposal.break_glass.is_some();
+            Some(RestrictedExpression::new_bool(broken))
+        }
         Fact::At => Some(RestrictedExpression::new_datetime(milliseconds(at))),
     }
 }

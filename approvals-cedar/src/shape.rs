@@ -39,15 +39,17 @@ pub(crate) enum Fact {
     Sponsor,
     Owner,
     At,
+    BreakGlass,
 }
 
 impl Fact {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Env,
         Self::Tenant,
         Self::Sponsor,
         Self::Owner,
         Self::At,
+        Self::BreakGlass,
     ];
 
     /// Its name in the context.
@@ -58,6 +60,7 @@ impl Fact {
             Self::Sponsor => "sponsor",
             Self::Owner => "owner",
             Self::At => "at",
+            Self::BreakGlass => "break_glass",
         }
     }
 
@@ -65,6 +68,7 @@ impl Fact {
     pub(crate) fn shape(self) -> Shape {
         match self {
             Self::At => Shape::Extension(Extension::Datetime),
+            Self::BreakGlass => Shape::Bool,
             Self::Env | Self::Tenant | Self::Sponsor | Self::Owner => Shape::Text,
         }
     }
@@ -73,6 +77,7 @@ impl Fact {
     pub(crate) fn declared(self) -> &'static str {
         match self {
             Self::At => "datetime",
+            Self::BreakGlass => "Bool",
             Self::Env | Self::Tenant | Self::Sponsor | Self::Owner => "String",
         }
     }

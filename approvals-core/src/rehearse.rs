@@ -100,6 +100,16 @@ impl Asked {
         }
     }
 
+    /// Whether something else than policy may have refused it: of that a record says only the code.
+    fn refused_beside_policy(&self) -> bool {
+        match self.answer {
+            // The agent had broken the glass before, and nobody had reviewed that yet.
+            Answered::Deny(Code::PolicyDenied) => self.action.break_glass.is_some(),
+            Answered::Deny(code) => code != Code::Frozen,
+            Answered::Auto | Answered::Require(_) => false,
+        }
+    }
+
     /// The recorded answer as a policy would give it now. Of what ran by itself, only that.
     fn evaluation(&self, policy: &Policy) -> Evaluation {
         let rules = self.policy.rules.clone();
@@ -132,7 +142,8 @@ pub struct Rehearsed {
     pub was: Evaluation,
     /// What would have been answered.
     pub would: Evaluation,
-    /// How the one stands to the other; none when that depends on a value that is not disclosed.
+    /// How the one stands to the other; none when that depends on a value that is not disclosed,
+    /// or when something beside policy may have refused it then.
     pub how: Option<Strictness>,
     /// Whether a rule would have let it through by itself, had its rate not been reached.
     pub past_rate: bool,
@@ -168,7 +179,8 @@ impl Rehearsal {
         let why = self.policy.explain_recorded(recorded, asked.at);
         // An engine may look at any value.
         let engines_guess = !judgement.engines.is_empty() && !recorded.undisclosed().is_empty();
-        let unsure = why.undisclosed || engines_guess;
+        let denied = matches!(judgement.evaluation, Evaluation::Deny(_));
+        let unsure = why.undisclosed || engines_guess || (asked.refused_beside_policy() && !denied);
         let (would, past_rate) = match judgement.evaluation {
             Evaluation::Allow(allowance) => self.allowed(allowance, asked.recorded_at, unsure),
             other => (other, false),

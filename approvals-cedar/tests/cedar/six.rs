@@ -5,7 +5,7 @@ use approvals_core::canonical::Value;
 use approvals_core::policy::{Cases, Evaluation, Strictness};
 use proptest::prelude::*;
 
-use crate::support::{Asked, SIX, alone, by_cedar, engine, judge, judge_proposal, toml};
+use crate::support::{Asked, SIX, alone, beside, by_cedar, engine, toml};
 
 /// The TOML policy's answer without its rates: Cedar counts nothing, and is asked beside it.
 fn by_toml(asked: &Asked) -> Evaluation {
@@ -24,13 +24,8 @@ fn the_published_cases_have_one_answer_in_both() {
     for case in cases.iter() {
         let by_toml = policy.evaluate(case.proposal(), case.at());
         assert_eq!(case.differs(&by_toml), None, "TOML: {}", case.name());
-        let said = judge_proposal(&cedar, case.proposal(), case.at());
-        assert_eq!(
-            case.differs(&alone(&cedar, said)),
-            None,
-            "Cedar: {}",
-            case.name()
-        );
+        let by_cedar = alone(&cedar, case.proposal(), case.at());
+        assert_eq!(case.differs(&by_cedar), None, "Cedar: {}", case.name());
     }
 }
 
@@ -166,18 +161,17 @@ fn is_declared(asked: &Asked) -> bool {
 
 #[track_caller]
 fn compare(cedar: &approvals_cedar::CedarEngine, asked: &Asked) -> Strictness {
-    let (toml, other) = (by_toml(asked), by_cedar(cedar, asked));
-    let how = other.compared_to(&toml);
+    let (listed, other) = (by_toml(asked), by_cedar(cedar, asked));
+    let how = other.compared_to(&listed);
     if is_declared(asked) {
-        assert_eq!(how, Strictness::Same, "{asked:?}: {toml:?} and {other:?}");
+        assert_eq!(how, Strictness::Same, "{asked:?}: {listed:?} and {other:?}");
     } else {
         assert!(matches!(other, Evaluation::Deny(_)), "{asked:?}: {other:?}");
     }
-    assert!(other.covers(&toml), "{asked:?}: {toml:?} and {other:?}");
+    assert!(other.covers(&listed), "{asked:?}: {listed:?} and {other:?}");
     // Beside each other they are never weaker than the policy alone, rates included.
     let policy = toml_alone(asked);
-    let name = approvals_core::policy::PolicyEngine::name(cedar).clone();
-    let both = policy.clone().tightened(&name, judge(cedar, asked));
+    let both = beside(&toml(), cedar, &asked.proposal(), asked.at);
     assert!(
         both.covers(&policy),
         "{asked:?}: {policy:?} became {both:?}"
@@ -247,6 +241,7 @@ fn a_grid_of_thousands_agrees() {
                 for asked in [
                     Asked::new(scope, env, args),
                     Asked::new(scope, env, args).at(FROZEN),
+                    Asked::new(scope, env, args).at(FROZEN).breaking("down"),
                 ] {
                     match compare(&cedar, &asked) {
                         Strictness::Same => same += 1,
@@ -298,12 +293,16 @@ fn asks() -> impl Strategy<Value = Asked> {
     let params = some.prop_flat_map(move |names| names.into_iter().map(bound).collect::<Vec<_>>());
     // From two days before the freeze begins to two days after it ended.
     let at = 1_797_552_000_000_000..1_799_107_200_000_000_i64;
-    (scope, env, params, resource, at).prop_map(|(scope, env, params, resource, at)| Asked {
-        params,
-        resource,
-        at: approvals_core::Timestamp::from_micros(at),
-        ..Asked::new(scope, env, "{}")
-    })
+    let broken = prop_oneof![4 => Just(None), 1 => Just(Some("down".to_owned())), 1 => Just(Some(" ".to_owned()))];
+    (scope, env, params, resource, at, broken).prop_map(
+        |(scope, env, params, resource, at, break_glass)| Asked {
+            break_glass,
+            params,
+            resource,
+            at: approvals_core::Timestamp::from_micros(at),
+            ..Asked::new(scope, env, "{}")
+        },
+    )
 }
 
 proptest! {

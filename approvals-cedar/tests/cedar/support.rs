@@ -1,14 +1,18 @@
 //! Engines and proposals for tables of cases.
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use approvals_cedar::{CedarEngine, CedarError};
 use approvals_core::action::{Action, BoundParam};
 use approvals_core::canonical::Value;
 use approvals_core::digest::SchemaDigest;
-use approvals_core::policy::{Allowance, EngineError, Evaluation, Opinion, PolicyEngine};
-use approvals_core::{Agent, GroupName, Policy, Proposal, Timestamp};
+use approvals_core::engines::Engines;
+use approvals_core::policy::{
+    Allowance, EngineError, Evaluation, Forbidden, Opinion, PolicyEngine, Quorum,
+};
+use approvals_core::{Agent, Assurance, GroupName, Policy, Proposal, Requirement, Timestamp};
 
 pub(crate) const SCHEMA: &str = include_str!("../../policies/six.cedarschema");
 pub(crate) const SIX: &str = include_str!("../../policies/six.cedar");
@@ -47,6 +51,7 @@ pub(crate) struct Asked {
     pub(crate) resource: Option<String>,
     pub(crate) params: Vec<BoundParam>,
     pub(crate) at: Timestamp,
+    pub(crate) break_glass: Option<String>,
 }
 
 impl Asked {
@@ -57,7 +62,13 @@ impl Asked {
             resource: None,
             params: params(args),
             at: now(),
+            break_glass: None,
         }
+    }
+
+    pub(crate) fn breaking(mut self, reason: &str) -> Self {
+        self.break_glass = Some(reason.to_owned());
+        self
     }
 
     pub(crate) fn at(mut self, time: &str) -> Self {
@@ -75,7 +86,9 @@ impl Asked {
         action.params.clone_from(&self.params);
         action.environment.clone_from(&self.env);
         action.resource.clone_from(&self.resource);
-        Proposal::new(agent.requester().unwrap(), action)
+        let mut proposal = Proposal::new(agent.requester().unwrap(), action);
+        proposal.break_glass.clone_from(&self.break_glass);
+        proposal
     }
 }
 
@@ -104,14 +117,55 @@ pub(crate) fn judge_proposal(
     runtime.block_on(engine.judge(proposal, at))
 }
 
-/// What would happen if the policy beside Cedar let everything run.
-pub(crate) fn alone(engine: &CedarEngine, said: Result<Opinion, EngineError>) -> Evaluation {
+/// What would happen if the policy beside Cedar let everything run, and asked oncall where it must
+/// ask somebody.
+pub(crate) fn alone(engine: &CedarEngine, proposal: &Proposal, at: Timestamp) -> Evaluation {
     let everything = Allowance::new(Vec::new(), Vec::new(), toml().default_requirement().clone());
-    Evaluation::Allow(everything).tightened(engine.name(), said)
+    let said = judge_proposal(engine, proposal, at);
+    let answer = Evaluation::Allow(everything).tightened(engine.name(), said);
+    match &proposal.break_glass {
+        None => answer,
+        Some(reason) => glass(answer, reason),
+    }
+}
+
+/// What every gate makes of broken glass, told apart from the library's own way: a reason, people
+/// in any case, and their own keys.
+fn glass(answer: Evaluation, reason: &str) -> Evaluation {
+    let requirement = match answer {
+        Evaluation::Deny(_) => return answer,
+        Evaluation::Require(requirement) => requirement,
+        Evaluation::Allow(allowance) => allowance.otherwise,
+    };
+    if reason.trim().is_empty() {
+        return Evaluation::Deny(Forbidden::because("no reason"));
+    }
+    let own_key = |quorum: &Quorum| Quorum::new(quorum.group.clone(), quorum.need, Assurance::A3);
+    let quorums = requirement.quorums().iter().map(own_key).collect();
+    let (decide, usable) = (requirement.decide_within(), requirement.use_within());
+    let rules = requirement.rules().to_vec();
+    Evaluation::Require(Requirement::new(quorums, decide, usable, rules).unwrap())
+}
+
+/// What a policy and Cedar say together.
+pub(crate) fn beside(
+    policy: &Policy,
+    engine: &CedarEngine,
+    proposal: &Proposal,
+    at: Timestamp,
+) -> Evaluation {
+    let engines = Engines::new(vec![Arc::new(engine.clone())], Duration::from_secs(60)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime
+        .block_on(engines.judge(policy, proposal, at))
+        .evaluation
 }
 
 pub(crate) fn by_cedar(engine: &CedarEngine, asked: &Asked) -> Evaluation {
-    alone(engine, judge(engine, asked))
+    alone(engine, &asked.proposal(), asked.at)
 }
 
 /// An opinion in one line, for tables.

@@ -206,7 +206,7 @@ fn rules(why: &Explanation) -> String {
         text.push_str("  the default is asked: no rule that asks people surely matches\n");
     }
     if why.others > 0 {
-        let _ = writeln!(text, "  {} rules are for other scopes", why.others);
+        let _ = writeln!(text, "  {} for other scopes are not looked at", why.others);
     }
     text
 }

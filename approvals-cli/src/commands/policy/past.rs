@@ -220,7 +220,7 @@ impl Totals {
         );
         if count("unknown") > 0 {
             text.push_str(&format!(
-                "{} unknown: a value that decides is not disclosed\n",
+                "{} unknown: a value that decides is not disclosed, or not policy alone refused it\n",
                 count("unknown")
             ));
         }
