@@ -198,7 +198,7 @@ pub(super) fn refuse(
         Err(error) => format!("the heads could not be kept as evidence ({error})"),
     };
     let message = format!(
-        "{what}; the store is left untouched, and {kept}; restore a store that has all of it, or see `approvals pin adopt`"
+        "{what}; the store is left untouched, and {kept}; restore a store that has all of it, or see `Builder::adopt_pin`"
     );
     tracing::error!(code = %Code::AuditTampered, "{message}");
     ApprovalError::new(Code::AuditTampered, message)
@@ -226,7 +226,7 @@ fn odd(desk: &mut Desk, text: &str, head: &Head, what: &str) -> ApprovalError {
 fn missing(head: &Head) -> ApprovalError {
     let message = format!(
         "the log has {} records and its head pin is missing: whether the store was rolled back cannot be told; \
-         put the pin back, or accept the store as it is with `approvals pin adopt`",
+         put the pin back, or accept the store as it is with `Builder::adopt_pin`",
         head.frontier.size()
     );
     ApprovalError::new(Code::AuditTampered, message)

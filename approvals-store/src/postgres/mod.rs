@@ -388,7 +388,7 @@ impl Store for PostgresStore {
 
     fn scrub(&mut self, _: Duration) -> Result<(), StoreError> {
         Err(StoreError::unavailable(
-            "PostgreSQL keeps deleted rows in its pages, its write-ahead log and its copies until it overwrites them by itself; replace the disclosure key, which makes all of them useless",
+            "PostgreSQL keeps deleted rows in its pages, its write-ahead log and its copies until it overwrites them by itself; what they hold is ciphertext under a data key that was wrapped by the disclosure key",
         ))
     }
 

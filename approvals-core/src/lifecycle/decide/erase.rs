@@ -56,7 +56,7 @@ pub(crate) fn under_authority(wish: &EraseFacts) -> Result<(&RequestState, Commi
         })
     };
     let Some(authority) = wish.authority.as_deref() else {
-        return no("there is no request that approves it; ask with `approvals erase`");
+        return no("there is no request that approves it; ask with `Gate::erase`");
     };
     let action = authority.action();
     if action.scope.as_str() != ERASE {
