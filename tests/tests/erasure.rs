@@ -421,21 +421,27 @@ async fn a_card_is_whole_or_erased_and_nothing_in_between() {
     for _ in 0..10 {
         let request = denied(&gate).await;
         let over = Arc::new(AtomicBool::new(false));
+        // Nothing is erased before every reader has seen the card whole.
+        let seen = Arc::new(tokio::sync::Barrier::new(5));
         let mut readers = tokio::task::JoinSet::new();
         for _ in 0..4 {
-            let (gate, over) = (gate.clone(), Arc::clone(&over));
+            let (gate, over, seen) = (gate.clone(), Arc::clone(&over), Arc::clone(&seen));
             readers.spawn(async move {
                 let (mut whole, mut erased) = (0, 0);
                 while !over.load(Ordering::SeqCst) || erased == 0 {
                     let card = gate.card(request).await.expect("a card");
                     let shows = card.to_text().contains(CANARY) && card.denial.is_some();
                     assert_ne!(shows, card.erased.is_some());
+                    if shows && whole == 0 {
+                        seen.wait().await;
+                    }
                     whole += usize::from(shows);
                     erased += usize::from(!shows);
                 }
                 (whole, erased)
             });
         }
+        seen.wait().await;
         erase(&gate, request, &["u_1", "u_2"]).await.unwrap();
         over.store(true, Ordering::SeqCst);
         for (whole, erased) in readers.join_all().await {

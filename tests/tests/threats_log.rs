@@ -97,9 +97,13 @@ impl Notifier for Wordy {
     }
 }
 
-/// A reason is never empty.
+/// A reason is never empty, and not only blanks.
 fn why(text: &str) -> &str {
-    if text.is_empty() { "no reason" } else { text }
+    if text.trim().is_empty() {
+        "no reason"
+    } else {
+        text
+    }
 }
 
 /// A vote with this text in its evidence and its reason.
