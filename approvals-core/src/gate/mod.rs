@@ -54,7 +54,7 @@ pub trait ApprovalGate: Send + Sync + fmt::Debug {
     /// Waits until the call may run, and gives the single-use right to run it.
     ///
     /// # Errors
-    /// Every way to a no, each with its own [`Code`](crate::Code).
+    /// Every way to a no, each with its own [`Code`].
     async fn authorize(&self, call: Call) -> Result<Permit, ApprovalError>;
 
     /// The same gate, to keep.

@@ -6,7 +6,7 @@
 //! checkpoint   log.vkey   tile/0/000   tile/0/001.p/44   tile/entries/000   tile/entries/001.p/44  ...
 //! ```
 //!
-//! [`export`] writes it and adds to it; [`Tiles`] reads it back and verifies it.
+//! [`export()`] writes it and adds to it; [`Tiles`] reads it back and verifies it.
 //!
 //! Trusted: nothing. Who can write the directory can destroy the export, and whoever verifies it with
 //! their own copy of the key finds out. It holds the records and no values: those stay in the store.
