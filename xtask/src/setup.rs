@@ -1,5 +1,7 @@
 //! `cargo xtask setup`: installs what a fresh machine lacks, or says what to install.
 
+mod peers;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -13,18 +15,23 @@ const PROGRAMS: &[(&str, &[&str])] = &[
     ("sqlite3", &["sqlite3"]),
     ("cc", &["gcc", "libc6-dev"]),
     ("initdb", &["postgresql"]),
+    ("chromium", &["chromium"]),
+    ("node", &["nodejs"]),
+    ("npm", &["npm"]),
+    ("python3", &["python3", "python3-venv"]),
 ];
 
 /// The version of cargo-deny that `deny.toml` is written for.
 const CARGO_DENY: &str = "install --locked cargo-deny@0.20.2";
 
-/// Installs system programs, parts of the toolchain and, in a full run, cargo-deny.
+/// Installs system programs, parts of the toolchain, the peers of our tests and, in a full run, cargo-deny.
 ///
 /// # Errors
 /// Something is missing and cannot be installed here; the failure names what to install.
 pub fn run(house: &House) -> Result<Outcome, Failure> {
     programs(house)?;
     components(house)?;
+    peers::install(house)?;
     cargo_deny(house)?;
     println!("setup: everything the checks need is here");
     Ok(Outcome::Passed)

@@ -3,7 +3,7 @@
 mod deny;
 mod msrv;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::command::{Failure, Invocation, Outcome};
@@ -30,6 +30,12 @@ impl House {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.full
+    }
+
+    /// The root of the workspace.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// A run of `program` at the root of the workspace.
