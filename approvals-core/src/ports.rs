@@ -514,19 +514,24 @@ pub struct SignError(pub String);
 
 /// Carries a request, and every change of it, out to people.
 ///
-/// Duties: a copy sent is remembered and redrawn when the next notice of the same request comes;
-/// untrusted text is drawn literally; an error leaves the request pending and is recorded; the
-/// call ends in a bounded time. The same notice may come twice.
+/// Duties: every copy in [`Notice::copies`] is redrawn when a notice of its request comes; untrusted
+/// text is drawn literally; an error leaves the request pending and is recorded; the call ends in a
+/// bounded time. The same notice may come twice.
+///
+/// The places it returns are recorded, and come back as the copies of later notices, also after a
+/// restart: a channel needs no memory of its own. What went out in front of an error is not
+/// recorded, so that a channel with several places is several notifiers, one for each.
 #[async_trait]
 pub trait Notifier: Send + Sync + fmt::Debug {
     /// The channel's name, stable from start to start.
     fn name(&self) -> &str;
 
-    /// Takes one notice.
+    /// Takes one notice, and says where its copies are now; none when this channel has nothing to
+    /// show of it.
     ///
     /// # Errors
     /// [`NotifyError`] when it did not go out; it is tried again later.
-    async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError>;
+    async fn notify(&self, notice: &Notice) -> Result<Vec<Delivery>, NotifyError>;
 }
 
 /// A request as it stands now, to be drawn.
@@ -537,13 +542,32 @@ pub struct Notice {
     pub card: crate::card::Card,
     /// How often this notice was tried before.
     pub attempts: u32,
+    copies: Vec<Delivery>,
 }
 
 impl Notice {
-    /// A notice of a card.
+    /// A notice of a card that no channel has a copy of yet.
     #[must_use]
     pub fn new(card: crate::card::Card, attempts: u32) -> Self {
-        Self { card, attempts }
+        Self {
+            card,
+            attempts,
+            copies: Vec::new(),
+        }
+    }
+
+    /// The same notice for a channel that has these copies already.
+    #[must_use]
+    pub fn with_copies(mut self, copies: Vec<Delivery>) -> Self {
+        self.copies = copies;
+        self
+    }
+
+    /// The copies that this channel has of the request, as its records say: each is redrawn, and no
+    /// other place may decide it.
+    #[must_use]
+    pub fn copies(&self) -> &[Delivery] {
+        &self.copies
     }
 }
 

@@ -72,7 +72,7 @@ impl Notifier for Terminal {
         "terminal"
     }
 
-    async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError> {
+    async fn notify(&self, notice: &Notice) -> Result<Vec<Delivery>, NotifyError> {
         // What is decided is told by whoever waited for it; old lines cannot be redrawn.
         if notice.card.status == Status::Pending {
             let page = self.page(&notice.card);
@@ -81,6 +81,6 @@ impl Notifier for Terminal {
             written
                 .map_err(|error| NotifyError(format!("the terminal cannot be written: {error}")))?;
         }
-        Ok(Delivery::to("terminal"))
+        Ok(vec![Delivery::to("terminal")])
     }
 }

@@ -388,7 +388,7 @@ impl Notifier for Moody {
         "a-moody-channel"
     }
 
-    async fn notify(&self, _: &Notice) -> Result<Delivery, NotifyError> {
+    async fn notify(&self, _: &Notice) -> Result<Vec<Delivery>, NotifyError> {
         match self.0 {
             Mood::Hangs => std::future::pending().await,
             Mood::Panics => panic!("the channel panics"),

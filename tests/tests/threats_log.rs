@@ -87,13 +87,13 @@ impl Notifier for Wordy {
         "wordy"
     }
 
-    async fn notify(&self, _: &Notice) -> Result<Delivery, NotifyError> {
+    async fn notify(&self, _: &Notice) -> Result<Vec<Delivery>, NotifyError> {
         let mut calls = self.calls.lock().unwrap();
         *calls += 1;
         if *calls == 1 {
             return Err(NotifyError(self.text.clone()));
         }
-        Ok(Delivery::to(self.text.clone()))
+        Ok(vec![Delivery::to(self.text.clone())])
     }
 }
 

@@ -5,8 +5,9 @@ use crate::card::Card;
 use crate::commit::Work;
 use crate::error::{ApprovalError, Code};
 use crate::id::RequestId;
-use crate::lifecycle::Command;
-use crate::ports::{Filter, RequestRow};
+use crate::lifecycle::{Command, RequestState};
+use crate::ports::{Delivery, Filter, Notice, RequestRow};
+use crate::sealed::Disclosure;
 
 impl Gate {
     /// Requests, for a listing. What is out of time is ended first.
@@ -28,6 +29,21 @@ impl Gate {
     /// make no sense; `StoreUnavailable` when the store cannot be read.
     pub async fn card(&self, request: RequestId) -> Result<Card, ApprovalError> {
         card(&self.0, request).await
+    }
+
+    /// The copies that a channel has of a request, as its records say: a callback decides something
+    /// only from a place that stands here.
+    ///
+    /// # Errors
+    /// `NotFound`; `AuditTampered` when its records make no sense; `StoreUnavailable` when the
+    /// store cannot be read.
+    pub async fn copies(
+        &self,
+        request: RequestId,
+        channel: &str,
+    ) -> Result<Vec<Delivery>, ApprovalError> {
+        let (state, _) = whole(&self.0, request).await?;
+        Ok(state.copies(channel).map(Delivery::to).collect())
     }
 
     /// Withdraws a request that has not been used; nothing when it is settled.
@@ -67,9 +83,29 @@ impl Gate {
 }
 
 pub(super) async fn card(inner: &super::Inner, request: RequestId) -> Result<Card, ApprovalError> {
-    let found = inner.journal.whole(request).await?;
-    let (state, disclosures) = found.ok_or_else(|| unknown(request))?;
+    let (state, disclosures) = whole(inner, request).await?;
     Card::of(&state, &disclosures)
+}
+
+/// A request as this channel is to draw it now.
+pub(super) async fn notice(
+    inner: &super::Inner,
+    request: RequestId,
+    channel: &str,
+    attempts: u32,
+) -> Result<Notice, ApprovalError> {
+    let (state, disclosures) = whole(inner, request).await?;
+    let copies = state.copies(channel).map(Delivery::to).collect();
+    let card = Card::of(&state, &disclosures)?;
+    Ok(Notice::new(card, attempts).with_copies(copies))
+}
+
+async fn whole(
+    inner: &super::Inner,
+    request: RequestId,
+) -> Result<(RequestState, Vec<Disclosure>), ApprovalError> {
+    let found = inner.journal.whole(request).await?;
+    found.ok_or_else(|| unknown(request))
 }
 
 pub(super) fn unknown(request: RequestId) -> ApprovalError {

@@ -8,7 +8,7 @@ use crate::commit::Work;
 use crate::error::ApprovalError;
 use crate::id::RequestId;
 use crate::lifecycle::{Command, NoticeResult};
-use crate::ports::{Due, Notice, Notifier};
+use crate::ports::{Delivery, Due, Notifier};
 
 /// How long a channel may take over one notice before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,13 +78,13 @@ impl Inner {
     }
 
     async fn draw_again(&self, request: RequestId) {
-        let Ok(card) = desk::card(self, request).await else {
-            return;
-        };
         for notifier in &self.notifiers {
             // What is due is still due; a copy that cannot be drawn again loses nothing.
-            let notice = Notice::new(card.clone(), 0);
-            let _ = tokio::time::timeout(PATIENCE, notifier.notify(&notice)).await;
+            if let Ok(copies) = self.hand_over(&**notifier, request, 0).await {
+                let results = sent(notifier.name(), copies);
+                let ticket = self.journal.command(Command::Notice { request, results });
+                let _ = self.patient(ticket).await;
+            }
         }
     }
 
@@ -107,15 +107,18 @@ impl Inner {
     async fn carry(&self, notifier: Arc<dyn Notifier>, due: Due) -> bool {
         let request = due.request;
         let channel = due.channel.clone();
-        let (sent, work) = match self.hand_over(&*notifier, &due).await {
-            Ok(place) => {
-                let command = notice(&due, NoticeResult::sent(channel, place));
+        let handed = self.hand_over(&*notifier, request, due.attempts).await;
+        let (sent, work) = match handed {
+            Ok(copies) => {
+                let results = sent(&channel, copies);
+                let command = Command::Notice { request, results };
                 (true, Work::Delivered { due, command })
             }
             Err(error) => {
                 tracing::warn!(approval.request = %request, channel, error, "a notice did not go out; the request stays as it is");
                 let last = due.attempts >= ATTEMPTS;
-                let command = notice(&due, NoticeResult::failed(channel, error));
+                let results = vec![NoticeResult::failed(channel, error)];
+                let command = Command::Notice { request, results };
                 match (due.attempts, last) {
                     // On record: that it failed, and that it was given up. Not each try.
                     (_, true) => (false, Work::Delivered { due, command }),
@@ -128,20 +131,24 @@ impl Inner {
         self.patient(ticket).await.is_ok() && sent
     }
 
-    async fn hand_over(&self, notifier: &dyn Notifier, due: &Due) -> Result<String, String> {
-        let card = desk::card(self, due.request).await;
-        let notice = Notice::new(card.map_err(|error| error.to_string())?, due.attempts);
+    async fn hand_over(
+        &self,
+        notifier: &dyn Notifier,
+        request: RequestId,
+        attempts: u32,
+    ) -> Result<Vec<Delivery>, String> {
+        let notice = desk::notice(self, request, notifier.name(), attempts).await;
+        let notice = notice.map_err(|error| error.to_string())?;
         match tokio::time::timeout(PATIENCE, notifier.notify(&notice)).await {
-            Ok(Ok(delivery)) => Ok(delivery.place),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(taken) => taken.map_err(|error| error.to_string()),
             Err(_) => Err("the channel did not answer in time".to_owned()),
         }
     }
 }
 
-fn notice(due: &Due, result: NoticeResult) -> Command {
-    Command::Notice {
-        request: due.request,
-        result,
-    }
+fn sent(channel: &str, copies: Vec<Delivery>) -> Vec<NoticeResult> {
+    let copies = copies.into_iter();
+    copies
+        .map(|copy| NoticeResult::sent(channel, copy.place))
+        .collect()
 }

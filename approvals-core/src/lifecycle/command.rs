@@ -50,12 +50,12 @@ pub enum Command {
         /// How.
         finished: Finished,
     },
-    /// A channel reported on a copy.
+    /// A channel reported on its copies.
     Notice {
         /// The request.
         request: RequestId,
-        /// What it said.
-        result: NoticeResult,
+        /// What it said, of each.
+        results: Vec<NoticeResult>,
     },
     /// Destroy what opens the commitments of a settled request.
     Erase(Box<EraseFacts>),

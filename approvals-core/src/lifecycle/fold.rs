@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::event::{Denied, Event};
+use super::event::{Denied, Event, NoticeResult};
 use super::state::{Glass, Phase, RequestState};
 use crate::clock::Timestamp;
 use crate::request::Outcome;
@@ -31,6 +31,7 @@ impl RequestState {
                 found: None,
                 phase: Phase::Pending,
                 erased: None,
+                copies: Vec::new(),
             }),
             _ => Err(ImpossibleEvent {
                 event: event.kind(),
@@ -63,7 +64,8 @@ impl RequestState {
     fn note(&mut self, event: &Event) -> bool {
         use Phase::{Approved, Pending};
         match (&self.phase, event) {
-            (_, Event::ReviewRefused(_) | Event::Notice(_)) => {}
+            (_, Event::ReviewRefused(_)) => {}
+            (_, Event::Notice(notice)) => self.copied(notice),
             (_, Event::PermitRefused(refused)) if !refused.burned => {}
             (
                 Pending
@@ -88,6 +90,15 @@ impl RequestState {
             _ => return false,
         }
         true
+    }
+
+    fn copied(&mut self, notice: &NoticeResult) {
+        let Some(place) = &notice.place else {
+            return;
+        };
+        if self.copies(&notice.channel).all(|known| known != place) {
+            self.copies.push((notice.channel.clone(), place.clone()));
+        }
     }
 
     /// The phase that an event leads to; none when it cannot follow.

@@ -26,6 +26,8 @@ pub struct RequestState {
     pub(super) found: Option<Commitment>,
     pub(super) phase: Phase,
     pub(super) erased: Option<RequestId>,
+    /// Where channels have copies, as (channel, place), each once.
+    pub(super) copies: Vec<(String, String)>,
 }
 
 /// What became of the glass.
@@ -151,6 +153,13 @@ impl RequestState {
     #[must_use]
     pub fn erased(&self) -> Option<RequestId> {
         self.erased
+    }
+
+    /// Where this channel has copies of it, as the channel itself named the places: a callback of
+    /// any other place is none of ours.
+    pub fn copies<'a>(&'a self, channel: &'a str) -> impl Iterator<Item = &'a str> {
+        let copies = self.copies.iter();
+        copies.filter_map(move |(by, place)| (by == channel).then_some(place.as_str()))
     }
 
     /// Every commitment that a disclosure opens, unless it was erased: the values and words that

@@ -129,7 +129,7 @@ impl Notifier for People {
         "test"
     }
 
-    async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError> {
+    async fn notify(&self, notice: &Notice) -> Result<Vec<Delivery>, NotifyError> {
         let card = &notice.card;
         let first = {
             let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -142,7 +142,7 @@ impl Notifier for People {
         if first && card.status == Status::Pending {
             self.answer(card).await?;
         }
-        Ok(Delivery::to("the test"))
+        Ok(vec![Delivery::to("the test")])
     }
 }
 

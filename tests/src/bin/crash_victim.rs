@@ -190,7 +190,7 @@ impl Notifier for Dana {
     fn notify<'a, 'b, 'c>(
         &'a self,
         notice: &'b Notice,
-    ) -> Pin<Box<dyn Future<Output = Result<Delivery, NotifyError>> + Send + 'c>>
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<Delivery>, NotifyError>> + Send + 'c>>
     where
         'a: 'c,
         'b: 'c,
@@ -198,7 +198,8 @@ impl Notifier for Dana {
     {
         Box::pin(async move {
             let decided = self.decide(notice).await;
-            decided.map_err(|error| NotifyError(error.to_string()))
+            let decided = decided.map_err(|error| NotifyError(error.to_string()))?;
+            Ok(vec![decided])
         })
     }
 }

@@ -299,7 +299,7 @@ impl Notifier for Shared<dyn Notifier> {
         self.0.name()
     }
 
-    async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError> {
+    async fn notify(&self, notice: &Notice) -> Result<Vec<Delivery>, NotifyError> {
         self.0.notify(notice).await
     }
 }

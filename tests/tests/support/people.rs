@@ -193,7 +193,7 @@ impl Notifier for Channel {
         "channel"
     }
 
-    async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError> {
+    async fn notify(&self, notice: &Notice) -> Result<Vec<Delivery>, NotifyError> {
         if self.trap.springs("notify") {
             return Err(NotifyError("the channel is down".to_owned()));
         }
@@ -207,6 +207,6 @@ impl Notifier for Channel {
                 counted.map_err(|error| NotifyError(error.to_string()))?;
             }
         }
-        Ok(Delivery::to("the channel"))
+        Ok(vec![Delivery::to("the channel")])
     }
 }

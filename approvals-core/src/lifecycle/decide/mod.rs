@@ -46,8 +46,8 @@ pub fn decide(state: Option<&RequestState>, command: &Command, now: Timestamp) -
         (Some(state), Command::Consume(wish)) => consume(state, wish, now),
         (Some(state), Command::Burn { by, why, got, .. }) => burn(state, *by, *why, *got),
         (Some(state), Command::Finish { by, finished, .. }) => finish(state, *by, finished),
-        (Some(_), Command::Notice { result, .. }) => {
-            Step::accept(vec![Event::Notice(result.clone())])
+        (Some(_), Command::Notice { results, .. }) => {
+            Step::accept(results.iter().cloned().map(Event::Notice).collect())
         }
         (Some(state), Command::Erase(wish)) => erase(state, wish),
     }
