@@ -122,6 +122,53 @@ pub(crate) enum Command {
     /// Checks policies, tests them, and tries them on what was asked.
     #[command(subcommand)]
     Policy(Policy),
+
+    /// Serves the HTTP API until it is stopped: agents ask, approvers see and decide.
+    #[cfg(feature = "serve")]
+    #[command(
+        after_help = "Reads http.toml in the state directory: the address, and which token is which agent. Run it as a\nuser of its own: agents then have neither store nor keys nor policy.\n\nExample:\n  approvals serve --listen 127.0.0.1:8087"
+    )]
+    Serve(Serve),
+
+    /// Makes a bearer token for an agent, or for a person who may look, and prints it once.
+    #[cfg(feature = "serve")]
+    #[command(subcommand)]
+    Token(TokenFor),
+}
+
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen, instead of what http.toml says.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<std::net::SocketAddr>,
+}
+
+#[cfg(feature = "serve")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenFor {
+    /// A token to ask with.
+    #[command(after_help = "Example:\n  approvals token agent runbook-bot --sponsor u_alice")]
+    #[group(required = true, multiple = true, id = "behind", args = ["sponsor", "owner"])]
+    Agent {
+        /// The agent's name.
+        id: approvals_core::AgentId,
+
+        /// The person it acts for, who can then not approve what it asks.
+        #[arg(long, value_name = "PERSON")]
+        sponsor: Option<PersonId>,
+
+        /// The person who answers for it, who can then not approve what it asks.
+        #[arg(long, value_name = "PERSON")]
+        owner: Option<PersonId>,
+    },
+
+    /// A token to look with; it decides nothing.
+    #[command(after_help = "Example:\n  approvals token reader u_bob")]
+    Reader {
+        /// The person, as people.toml calls them.
+        person: PersonId,
+    },
 }
 
 #[derive(Debug, Subcommand)]

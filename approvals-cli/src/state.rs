@@ -18,13 +18,18 @@ pub(crate) struct State {
 
 /// Opens the state directory for writing; refuses a log whose end does not verify.
 pub(crate) async fn open(cli: &Cli) -> Result<State, Failure> {
-    let home = Home::open(&cli.state)?;
-    let home = match given(cli)? {
-        Some(url) => home.with_store(url),
-        None => home,
-    };
+    let home = home(cli)?;
     let gate = home.gate()?.open().await?;
     Ok(State { home, gate })
+}
+
+/// Loads the state directory, with its ledger where the command line says.
+pub(crate) fn home(cli: &Cli) -> Result<Home, Failure> {
+    let home = Home::open(&cli.state)?;
+    Ok(match given(cli)? {
+        Some(url) => home.with_store(url),
+        None => home,
+    })
 }
 
 /// Where the files are, whether or not they are there.

@@ -534,6 +534,17 @@ pub trait Notifier: Send + Sync + fmt::Debug {
     async fn notify(&self, notice: &Notice) -> Result<Vec<Delivery>, NotifyError>;
 }
 
+#[async_trait]
+impl<N: Notifier + ?Sized> Notifier for Arc<N> {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError> {
+        (**self).notify(notice).await
+    }
+}
+
 /// A request as it stands now, to be drawn.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

@@ -10,7 +10,11 @@ mod migrate;
 mod policy;
 mod receipt;
 mod review;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
+#[cfg(feature = "serve")]
+mod token;
 mod verify;
 
 use approvals_core::{Code, Vote};
@@ -58,6 +62,10 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
         Command::Key(Key::Revoke(options)) => wait(key::revoke(cli, options)),
         Command::Migrate { roles } => migrate::run(cli, *roles),
         Command::Policy(wanted) => policy::run(cli, printer, wanted),
+        #[cfg(feature = "serve")]
+        Command::Serve(options) => serve::run(cli, printer, options),
+        #[cfg(feature = "serve")]
+        Command::Token(wanted) => token::run(wanted),
     }
 }
 

@@ -21,9 +21,8 @@ use crate::request::IdempotencyKey;
 use crate::sealed::{ActionRecord, AgentClaims, Disclosure, Salts, SealedAction};
 
 pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, ApprovalError> {
-    let claims = AgentClaims::of(&call.agent)?;
-    let (agent, detach) = (call.agent.clone(), call.detach);
-    let proposal = propose(inner, call).await?;
+    let asking = Asking::of(inner, call).await?;
+    let (proposal, agent) = (&asking.proposal, &asking.agent);
     let span = tracing::info_span!(
         "approval",
         otel.name = "execute_tool",
@@ -36,13 +35,6 @@ pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, 
         approval.request = tracing::field::Empty,
         approval.outcome = tracing::field::Empty,
     );
-    let asking = Asking {
-        inner: Arc::clone(inner),
-        proposal: Arc::new(proposal),
-        claims,
-        agent,
-        detach,
-    };
     let result = tracing::Instrument::instrument(asking.run(), span.clone()).await;
     span.record(
         "approval.outcome",
@@ -54,6 +46,20 @@ pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, 
     result
 }
 
+/// Records what is asked, or finds the request that the same call has made, and waits for nobody.
+pub(super) async fn ask(inner: &Arc<Inner>, call: Call) -> Result<RequestId, ApprovalError> {
+    let mut asked = Asking::of(inner, call).await?.enter().await?;
+    asked.hold.release();
+    let request = asked.hold.request();
+    inner.note_for_receipt(request);
+    match (asked.answer.state, asked.answer.refusal) {
+        // What policy forbids is on record as a request that was denied.
+        (Some(_), _) => Ok(request),
+        (None, Some(refusal)) => Err(refusal.into_error(request)),
+        (None, None) => Err(gone(request)),
+    }
+}
+
 pub(super) struct Asking {
     pub(super) inner: Arc<Inner>,
     proposal: Arc<Proposal>,
@@ -63,7 +69,21 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    async fn run(self) -> Result<Permit, ApprovalError> {
+    async fn of(inner: &Arc<Inner>, call: Call) -> Result<Self, ApprovalError> {
+        let claims = AgentClaims::of(&call.agent)?;
+        let (agent, detach) = (call.agent.clone(), call.detach);
+        let proposal = Arc::new(propose(inner, call).await?);
+        Ok(Self {
+            inner: Arc::clone(inner),
+            proposal,
+            claims,
+            agent,
+            detach,
+        })
+    }
+
+    /// Records the request, or goes on with the one that this call has made already.
+    async fn enter(&self) -> Result<Asked, ApprovalError> {
         let mut asked = self.ask(self.key()?).await?;
         if asked.answer.attached {
             // What was made for a request of this call's own is not needed.
@@ -74,11 +94,15 @@ impl Asking {
                 _ => self.ask(None).await?,
             };
         }
+        Ok(asked)
+    }
+
+    async fn run(self) -> Result<Permit, ApprovalError> {
         let Asked {
             mut hold,
             answer,
             sealed,
-        } = asked;
+        } = self.enter().await?;
         let request = hold.request();
         tracing::Span::current().record("approval.request", tracing::field::display(request));
         self.inner.note_for_receipt(request);

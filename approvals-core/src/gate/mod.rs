@@ -6,6 +6,7 @@ mod builder;
 mod call;
 mod consume;
 mod desk;
+mod distant;
 mod erase;
 mod hold;
 mod notices;

@@ -11,6 +11,7 @@
 //! | `recovery.key` | its private half: move it to another place before anything else | nobody |
 //! | `policy.toml` | what each action takes | its owner |
 //! | `people.toml` | who is who, and in which group | its owner |
+//! | `http.toml` | which token is which agent, if `approvals serve` runs here | its owner |
 //!
 //! Trusted: who can write the directory decides what may run, and who can read it can sign a
 //! false history and test guesses of redacted values. Give it to the user who runs the gate and to nobody else.
@@ -221,6 +222,19 @@ impl Home {
     #[must_use]
     pub fn people(&self) -> &People {
         &self.people
+    }
+
+    /// Reads one more file of the home, such as the configuration of a channel: none when it is not there.
+    ///
+    /// # Errors
+    /// `PolicyInvalid` when others than its owner can write it or the directory, or it cannot be read;
+    /// `StoreUnavailable` when others can read it.
+    pub fn read_private(&self, name: &str, what: &str) -> Result<Option<String>, ApprovalError> {
+        let path = self.paths.directory().join(name);
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            _ => files::read_private(&path, what, &self.paths.key()).map(Some),
+        }
     }
 
     /// The directory.

@@ -1,0 +1,99 @@
+//! `approvals serve`: the API, and the channels beside it, for as long as the process runs.
+
+use std::net::SocketAddr;
+
+use approvals_core::Code;
+use approvals_http::{Channel, Config, Server};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::answer::{Answer, Printer};
+use crate::args::{Cli, Serve};
+use crate::failure::Failure;
+use crate::state;
+
+pub(crate) fn run(cli: &Cli, printer: &Printer, options: &Serve) -> Result<Answer, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| {
+        let message = format!("cannot start ({error}); check the limits of this process");
+        Failure::new(Code::StoreUnavailable, message)
+    })?;
+    runtime.block_on(serve(cli, printer, options))
+}
+
+async fn serve(cli: &Cli, printer: &Printer, options: &Serve) -> Result<Answer, Failure> {
+    let home = state::home(cli)?;
+    let config = match home.read_private("http.toml", "HTTP configuration")? {
+        Some(text) => Config::parse(&text).map_err(|error| Failure::usage(&error.to_string()))?,
+        None => Config::default(),
+    };
+    let config = match options.listen {
+        Some(address) => config
+            .listening_on(address)
+            .map_err(|error| Failure::usage(&error.to_string()))?,
+        None => config,
+    };
+    let channels = channels();
+    let mut builder = home.gate()?;
+    if let Some(environment) = config.environment() {
+        builder = builder.environment(environment);
+    }
+    for channel in &channels {
+        builder = builder.notifier(channel.notifier());
+    }
+    let gate = builder.open().await?;
+    let listener = bind(config.address().listen()).await?;
+    let at = listener
+        .local_addr()
+        .map_err(|error| unbound(config.address().listen(), &error))?;
+    let server = channels.into_iter().fold(
+        Server::new(gate, home.people().clone(), config),
+        Server::channel,
+    );
+    printer.show(&format!("listening on http://{at}\n"));
+    let stop = server.stop();
+    let mut serving = std::pin::pin!(server.serve(listener));
+    tokio::select! {
+        served = &mut serving => served?,
+        () = signalled() => {
+            stop.cancel();
+            serving.await?;
+        }
+    }
+    Ok(Answer::new("stopped\n", json!({ "stopped": true })))
+}
+
+/// The channels that this build and this state directory have.
+fn channels() -> Vec<Channel> {
+    Vec::new()
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| unbound(address, &error))
+}
+
+fn unbound(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let message = format!(
+        "cannot listen on `{address}` ({error}); stop what listens there, or name another with `--listen`"
+    );
+    Failure::new(Code::StoreUnavailable, message)
+}
+
+/// Returns when the operating system asks the process to end.
+async fn signalled() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut ended) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = ended.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,147 @@
+//! Asking and using for an agent in another process, which holds neither store nor keys nor policy.
+//!
+//! There is no permit here, because nothing runs here: the agent's process runs the body, and only
+//! after [`Gate::redeem`] said so, once. Whoever calls these must have made sure who the agent is,
+//! and that the request is the agent's own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::consume::Port;
+use super::desk::unknown;
+use super::{Call, Gate, authorize};
+use crate::error::{ApprovalError, Code};
+use crate::id::{RecordId, RequestId};
+use crate::ledger::Entry;
+use crate::lifecycle::{Attempt, Event, Finished, Phase};
+use crate::permit::PermitPort as _;
+use crate::policy::Recorded;
+use crate::request::Outcome;
+
+impl Gate {
+    /// Records what an agent elsewhere asks for, or finds the request that the same call has made
+    /// already, and waits for nobody. The request stays when the agent goes away.
+    ///
+    /// It gives no right: whatever becomes of the request, only [`redeem`](Self::redeem) does. An
+    /// ask that policy forbids is a request, too, and denied.
+    ///
+    /// # Errors
+    /// As `authorize`, when it cannot be recorded: `Unauthenticated`, `IdentityUnresolved`,
+    /// `NonCanonical`, `ActionMismatch` for a key that belongs to another action, `RateLimited`,
+    /// `StoreUnavailable`, `AuditUnavailable`.
+    pub async fn ask(&self, call: Call) -> Result<RequestId, ApprovalError> {
+        authorize::ask(&self.0, call.detached()).await
+    }
+
+    /// Uses an approval up, once, for the agent that asked: it may run what it asked for now.
+    ///
+    /// Policy, people and time are looked at again, as everywhere. `attempt` names this one try:
+    /// presented again, the answer is the same, so that it can be asked for again when the answer
+    /// was lost; any other try is refused.
+    ///
+    /// # Errors
+    /// `NotFound`, `Pending`, `AlreadyConsumed`, `Expired`, `Denied`, `Cancelled`, `NotEligible`,
+    /// `PolicyChanged`, `Frozen` as the store finds it now; `Unrenderable` when the values that were
+    /// approved are no longer on record; `AuditUnavailable` or `StoreUnavailable` when it cannot be
+    /// recorded.
+    pub async fn redeem(&self, request: RequestId, attempt: RecordId) -> Result<(), ApprovalError> {
+        if let Some(used) = self.used(request).await? {
+            return same_try(request, used, attempt);
+        }
+        let found = self.0.journal.whole(request).await?;
+        let (state, disclosures) = found.ok_or_else(|| unknown(request))?;
+        let recorded = Recorded::of(state.action(), &disclosures)?;
+        let whole = recorded.undisclosed().is_empty() && state.erased().is_none();
+        if !whole || state.action().digest()? != state.digest() {
+            let message =
+                "what was approved is not on record as it was bound, so it may not run; ask again";
+            return Err(ApprovalError::new(Code::Unrenderable, message).with_request(request));
+        }
+        let digest = state.digest();
+        let proposal = Arc::new(recorded.proposal().clone());
+        let port = Port::new(Arc::clone(&self.0), proposal, Arc::new(state));
+        match port.consume(request, attempt, digest).await {
+            // The same try may have come twice at once.
+            Err(error) if error.code() == Code::AlreadyConsumed => {
+                match self.used(request).await? {
+                    Some(used) => same_try(request, used, attempt),
+                    None => Err(error),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Records how a run that was redeemed has ended. Said again, it changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; `Misuse` when the approval was not used; `Replay` when it has been said to have
+    /// ended otherwise; `StoreUnavailable` or `AuditUnavailable` when it cannot be recorded.
+    pub async fn report(&self, request: RequestId, outcome: Outcome) -> Result<(), ApprovalError> {
+        let Some(by) = self.used(request).await? else {
+            let message = "this approval was not used, so nothing has ended; consume it first";
+            return Err(ApprovalError::new(Code::Misuse, message).with_request(request));
+        };
+        let finished = Finished {
+            outcome,
+            code: None,
+            duration_us: None,
+        };
+        let by = Some(by);
+        let ticket = self.0.journal.command(crate::lifecycle::Command::Finish {
+            request,
+            by,
+            finished,
+        });
+        let answer = self.0.patient(ticket).await?;
+        match answer.state.as_deref().map(|state| state.phase()) {
+            Some(Phase::Finished(said)) if *said == outcome => Ok(()),
+            _ => {
+                let message = "this run has been said to have ended otherwise, and that stays";
+                Err(ApprovalError::new(Code::Replay, message).with_request(request))
+            }
+        }
+    }
+
+    /// Waits until a request has a record after `seen`, for a bounded time; gives its newest.
+    ///
+    /// # Errors
+    /// `NotFound`; `StoreUnavailable` when the store cannot be read.
+    pub async fn changed(
+        &self,
+        request: RequestId,
+        seen: u64,
+        at_most: Duration,
+    ) -> Result<u64, ApprovalError> {
+        let mut watch = self.0.journal.watch(request);
+        let until = tokio::time::Instant::now() + at_most;
+        loop {
+            let looked = self.0.patient(self.0.journal.look(request)).await?;
+            let (_, seq) = looked.ok_or_else(|| unknown(request))?;
+            if seq > seen || tokio::time::Instant::now() >= until {
+                return Ok(seq);
+            }
+            let _ = tokio::time::timeout_at(until, watch.after(seq)).await;
+        }
+    }
+
+    /// The try that used an approval up, if one did.
+    async fn used(&self, request: RequestId) -> Result<Option<Attempt>, ApprovalError> {
+        let records = self.0.patient(self.0.journal.history(request)).await?;
+        if records.is_empty() {
+            return Err(unknown(request));
+        }
+        Ok(records.iter().find_map(|record| match &record.entry {
+            Entry::Request(_, Event::Consumed(consumed)) => Some(consumed.by),
+            _ => None,
+        }))
+    }
+}
+
+fn same_try(request: RequestId, used: Attempt, attempt: RecordId) -> Result<(), ApprovalError> {
+    if used.record == attempt {
+        return Ok(());
+    }
+    let message = "this approval has been used; one approval, one run";
+    Err(ApprovalError::new(Code::AlreadyConsumed, message).with_request(request))
+}

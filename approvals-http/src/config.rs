@@ -1,0 +1,334 @@
+//! The configuration: `http.toml` in the state directory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use approvals_core::{AgentId, PersonId, Scope};
+use serde::Deserialize;
+
+use crate::auth::{Caller, TokenHash};
+
+/// What `http.toml` says: where to listen, and which token is which agent.
+///
+/// It decides who may ask in whose name. Without the file the server listens on loopback and knows
+/// nobody.
+///
+/// # Examples
+/// ```
+/// use approvals_http::Config;
+///
+/// let config = Config::parse(r#"
+///     version = 1
+///     address = "127.0.0.1:8087"
+///
+///     [[agent]]
+///     id = "runbook-bot"
+///     sponsor = "u_alice"
+///     token_sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+/// "#)?;
+/// assert_eq!(config.address().listen().port(), 8087);
+/// assert!(Config::parse("version = 1\naddress = \"0.0.0.0:80\"").is_err());
+/// # Ok::<(), approvals_http::InvalidConfig>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) address: Address,
+    pub(crate) environment: Option<String>,
+    pub(crate) agents: BTreeMap<TokenHash, Caller>,
+    pub(crate) readers: BTreeMap<TokenHash, PersonId>,
+    pub(crate) tools: BTreeMap<String, Scope>,
+    pub(crate) limits: Limits,
+}
+
+/// Where the server listens, and how others reach it.
+#[derive(Debug, Clone)]
+pub struct Address {
+    listen: SocketAddr,
+    public_url: Option<String>,
+}
+
+impl Address {
+    /// The address that is listened on.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The URL under which people and agents reach the server, without a slash at its end.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.clone(),
+            None => format!("http://{}", self.listen),
+        }
+    }
+}
+
+/// What one caller may cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of one request's body.
+    pub(crate) body: usize,
+    /// How long one request may take, waiting for people aside.
+    pub(crate) patience: Duration,
+    /// Calls of one agent in a minute.
+    pub(crate) agent_per_minute: NonZeroU32,
+    /// Looks of one person in a minute.
+    pub(crate) person_per_minute: NonZeroU32,
+}
+
+/// A configuration that cannot be loaded; nothing is served with it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidConfig(String);
+
+impl InvalidConfig {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl Default for Config {
+    /// Loopback, and nobody known.
+    fn default() -> Self {
+        Self {
+            address: Address {
+                listen: DEFAULT_ADDRESS,
+                public_url: None,
+            },
+            environment: None,
+            agents: BTreeMap::new(),
+            readers: BTreeMap::new(),
+            tools: BTreeMap::new(),
+            limits: LimitsText::default().read(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration. What is unknown in it is refused.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] when it is not TOML, has an unknown member, names an agent without a
+    /// person behind it, a token twice, or an address that others reach without TLS.
+    pub fn parse(text: &str) -> Result<Self, InvalidConfig> {
+        let text: Text = toml::from_str(text)
+            .map_err(|error| InvalidConfig::new(format!("http.toml: {}", error.message())))?;
+        if text.version != 1 {
+            return Err(InvalidConfig::new(
+                "the version of http.toml is not 1; write `version = 1`",
+            ));
+        }
+        let mut config = Self {
+            address: Address::read(text.address, text.public_url)?,
+            environment: text.environment,
+            limits: text.limits.read(),
+            ..Self::default()
+        };
+        for (name, scope) in text.tools {
+            let scope = scope.parse().map_err(invalid)?;
+            config.tools.insert(name, scope);
+        }
+        let mut seen = BTreeSet::new();
+        for agent in text.agent {
+            let (hash, caller) = agent.read()?;
+            distinct(&mut seen, hash)?;
+            config.agents.insert(hash, caller);
+        }
+        for reader in text.reader {
+            let hash = reader.token_sha256.parse()?;
+            distinct(&mut seen, hash)?;
+            config
+                .readers
+                .insert(hash, reader.person.parse().map_err(invalid)?);
+        }
+        Ok(config)
+    }
+
+    /// Where the server listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The environment of actions that name none, such as `prod`.
+    #[must_use]
+    pub fn environment(&self) -> Option<&str> {
+        self.environment.as_deref()
+    }
+
+    /// The same configuration on another address; of tests and of `approvals serve --listen`.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] when others would reach it without TLS.
+    pub fn listening_on(mut self, address: SocketAddr) -> Result<Self, InvalidConfig> {
+        self.address = Address::read(Some(address), self.address.public_url.take())?;
+        Ok(self)
+    }
+
+    /// The same configuration with one more agent.
+    #[must_use]
+    pub fn with_agent(mut self, token: TokenHash, caller: Caller) -> Self {
+        self.agents.insert(token, caller);
+        self
+    }
+
+    /// The same configuration with one more person who may look.
+    #[must_use]
+    pub fn with_reader(mut self, token: TokenHash, person: PersonId) -> Self {
+        self.readers.insert(token, person);
+        self
+    }
+}
+
+impl Address {
+    fn read(
+        address: Option<SocketAddr>,
+        public_url: Option<String>,
+    ) -> Result<Self, InvalidConfig> {
+        let listen = address.unwrap_or(DEFAULT_ADDRESS);
+        let secure = public_url
+            .as_deref()
+            .is_some_and(|url| url.starts_with("https://"));
+        if !listen.ip().is_loopback() && !secure {
+            return Err(InvalidConfig::new(format!(
+                "`{listen}` can be reached from elsewhere, and tokens would pass in the clear; put a TLS proxy in front and say `public_url = \"https://..\"`, or listen on 127.0.0.1"
+            )));
+        }
+        let public_url = public_url.map(|url| url.trim_end_matches('/').to_owned());
+        Ok(Self { listen, public_url })
+    }
+}
+
+const DEFAULT_ADDRESS: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8087);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    version: u32,
+    address: Option<SocketAddr>,
+    public_url: Option<String>,
+    environment: Option<String>,
+    #[serde(default)]
+    limits: LimitsText,
+    #[serde(default)]
+    tools: BTreeMap<String, String>,
+    #[serde(default)]
+    agent: Vec<AgentText>,
+    #[serde(default)]
+    reader: Vec<ReaderText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AgentText {
+    id: String,
+    sponsor: Option<String>,
+    owner: Option<String>,
+    token_sha256: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReaderText {
+    person: String,
+    token_sha256: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct LimitsText {
+    body_bytes: Option<usize>,
+    patience_s: Option<u64>,
+    agent_per_minute: Option<NonZeroU32>,
+    person_per_minute: Option<NonZeroU32>,
+}
+
+impl AgentText {
+    fn read(self) -> Result<(TokenHash, Caller), InvalidConfig> {
+        let id: AgentId = self.id.parse().map_err(invalid)?;
+        let person = |text: Option<String>| text.map(|text| text.parse::<PersonId>()).transpose();
+        let sponsor = person(self.sponsor).map_err(invalid)?;
+        let owner = person(self.owner).map_err(invalid)?;
+        if sponsor.is_none() && owner.is_none() {
+            return Err(InvalidConfig::new(format!(
+                "nobody stands behind the agent `{id}`; name a `sponsor` or an `owner`, who then cannot approve what it asks"
+            )));
+        }
+        Ok((self.token_sha256.parse()?, Caller::new(id, sponsor, owner)))
+    }
+}
+
+impl LimitsText {
+    fn read(self) -> Limits {
+        let many = |given: Option<NonZeroU32>, usual: u32| {
+            given.unwrap_or(NonZeroU32::new(usual).unwrap_or(NonZeroU32::MIN))
+        };
+        Limits {
+            body: self.body_bytes.unwrap_or(256 * 1024),
+            patience: Duration::from_secs(self.patience_s.unwrap_or(30)),
+            agent_per_minute: many(self.agent_per_minute, 600),
+            person_per_minute: many(self.person_per_minute, 600),
+        }
+    }
+}
+
+fn distinct(seen: &mut BTreeSet<TokenHash>, hash: TokenHash) -> Result<(), InvalidConfig> {
+    match seen.insert(hash) {
+        true => Ok(()),
+        false => Err(InvalidConfig::new(format!(
+            "the token with the hash `{hash}` is named twice; give each agent and each person a token of their own"
+        ))),
+    }
+}
+
+fn invalid(error: impl std::fmt::Display) -> InvalidConfig {
+    InvalidConfig::new(format!("http.toml: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Option<&str>) {
+        let result = Config::parse(&format!("version = 1\n{text}"));
+        match (result, expected) {
+            (Ok(_), None) => {}
+            (Err(error), Some(part)) => {
+                assert!(error.to_string().contains(part), "{text}: {error}");
+            }
+            (result, _) => panic!("{text}: {result:?}"),
+        }
+    }
+
+    #[test]
+    fn a_configuration_says_what_is_wrong_with_it() {
+        let hash = TokenHash::of("t");
+        let agent =
+            format!("[[agent]]\nid = \"bot\"\nsponsor = \"u_alice\"\ntoken_sha256 = \"{hash}\"\n");
+        let orphan = format!("[[agent]]\nid = \"bot\"\ntoken_sha256 = \"{hash}\"\n");
+        let reader = format!("[[reader]]\nperson = \"u_bob\"\ntoken_sha256 = \"{hash}\"\n");
+        check("", None);
+        check(&agent, None);
+        check(&reader, None);
+        check(&orphan, Some("nobody stands behind"));
+        check(&format!("{agent}{agent}"), Some("named twice"));
+        check(&format!("{agent}{reader}"), Some("named twice"));
+        check("agents = []", Some("unknown field"));
+        check("address = \"0.0.0.0:80\"", Some("put a TLS proxy in front"));
+        check("address = \"[::1]:80\"", None);
+        check(
+            "address = \"0.0.0.0:80\"\npublic_url = \"https://a.example\"",
+            None,
+        );
+        check(
+            "address = \"0.0.0.0:80\"\npublic_url = \"http://a.example\"",
+            Some("TLS"),
+        );
+        check("[tools]\nBash = \"shell\"", Some("not a"));
+        check("[tools]\nBash = \"shell.run\"", None);
+    }
+}

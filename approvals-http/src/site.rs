@@ -1,0 +1,112 @@
+//! What every route of a running server shares.
+
+use std::fmt;
+use std::sync::Arc;
+
+use approvals_core::ports::Directory;
+use approvals_core::{AgentId, Code, Gate, PersonId, Timestamp};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Caller, TokenHash};
+use crate::config::{Address, Config};
+use crate::problem::Problem;
+
+/// The gate, who is who, and the limits: what the handlers of a server work with. Cheap to clone.
+#[derive(Clone)]
+pub struct Site(Arc<Inner>);
+
+struct Inner {
+    gate: Gate,
+    people: Arc<dyn Directory>,
+    config: Config,
+    calls: DefaultKeyedRateLimiter<AgentId>,
+    looks: DefaultKeyedRateLimiter<PersonId>,
+    stop: CancellationToken,
+}
+
+impl Site {
+    pub(crate) fn new(gate: Gate, people: Arc<dyn Directory>, config: Config) -> Self {
+        let limits = config.limits;
+        Self(Arc::new(Inner {
+            gate,
+            people,
+            calls: RateLimiter::keyed(Quota::per_minute(limits.agent_per_minute)),
+            looks: RateLimiter::keyed(Quota::per_minute(limits.person_per_minute)),
+            config,
+            stop: CancellationToken::new(),
+        }))
+    }
+
+    /// The gate that every ask and every decision goes to.
+    #[must_use]
+    pub fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    /// Who is who.
+    #[must_use]
+    pub fn people(&self) -> &dyn Directory {
+        &*self.0.people
+    }
+
+    /// Where the server is reached.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        self.0.config.address()
+    }
+
+    /// Ends when the server shuts down: what waits for people or streams must end with it.
+    #[must_use]
+    pub fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    /// The time, as the gate sees it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.gate.now()
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn caller(&self, token: &TokenHash) -> Option<Caller> {
+        self.0.config.agents.get(token).cloned()
+    }
+
+    pub(crate) fn reader(&self, token: &TokenHash) -> Option<PersonId> {
+        self.0.config.readers.get(token).cloned()
+    }
+
+    /// Counts one call of an agent.
+    pub(crate) fn count_call(&self, agent: &AgentId) -> Result<(), Problem> {
+        limited(&self.0.calls, agent)
+    }
+
+    /// Counts one look of a person.
+    pub(crate) fn count_look(&self, person: &PersonId) -> Result<(), Problem> {
+        limited(&self.0.looks, person)
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("gate", &self.0.gate)
+            .finish_non_exhaustive()
+    }
+}
+
+fn limited<K: Clone + std::hash::Hash + Eq + fmt::Display>(
+    limiter: &DefaultKeyedRateLimiter<K>,
+    who: &K,
+) -> Result<(), Problem> {
+    limiter.check_key(who).map_err(|until| {
+        let wait = until.wait_time_from(DefaultClock::default().now());
+        let message = format!("`{who}` asks faster than is allowed here; come back later");
+        Problem::new(Code::RateLimited, message).retry_after(wait.as_secs().saturating_add(1))
+    })
+}

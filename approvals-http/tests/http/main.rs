@@ -1,0 +1,5 @@
+//! The HTTP surface, over its router and as a program.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on stops")]
+
+mod support;
+mod surface;
