@@ -540,7 +540,7 @@ impl<N: Notifier + ?Sized> Notifier for Arc<N> {
         (**self).name()
     }
 
-    async fn notify(&self, notice: &Notice) -> Result<Delivery, NotifyError> {
+    async fn notify(&self, notice: &Notice) -> Result<Vec<Delivery>, NotifyError> {
         (**self).notify(notice).await
     }
 }
