@@ -149,13 +149,12 @@ pub(crate) struct Serve {
 pub(crate) enum TokenFor {
     /// A token to ask with.
     #[command(after_help = "Example:\n  approvals token agent runbook-bot --sponsor u_alice")]
-    #[group(required = true, multiple = true, id = "behind", args = ["sponsor", "owner"])]
     Agent {
         /// The agent's name.
         id: approvals_core::AgentId,
 
         /// The person it acts for, who can then not approve what it asks.
-        #[arg(long, value_name = "PERSON")]
+        #[arg(long, value_name = "PERSON", required_unless_present = "owner")]
         sponsor: Option<PersonId>,
 
         /// The person who answers for it, who can then not approve what it asks.

@@ -75,6 +75,8 @@ pub(crate) struct Limits {
     pub(crate) patience: Duration,
     /// Calls of one agent in a minute.
     pub(crate) agent_per_minute: NonZeroU32,
+    /// Asks of one agent in a minute, retries included.
+    pub(crate) asks_per_minute: NonZeroU32,
     /// Looks of one person in a minute.
     pub(crate) person_per_minute: NonZeroU32,
 }
@@ -244,6 +246,7 @@ struct LimitsText {
     body_bytes: Option<usize>,
     patience_s: Option<u64>,
     agent_per_minute: Option<NonZeroU32>,
+    asks_per_minute: Option<NonZeroU32>,
     person_per_minute: Option<NonZeroU32>,
 }
 
@@ -271,6 +274,7 @@ impl LimitsText {
             body: self.body_bytes.unwrap_or(256 * 1024),
             patience: Duration::from_secs(self.patience_s.unwrap_or(30)),
             agent_per_minute: many(self.agent_per_minute, 600),
+            asks_per_minute: many(self.asks_per_minute, 60),
             person_per_minute: many(self.person_per_minute, 600),
         }
     }

@@ -4,6 +4,8 @@ use approvals_core::{ApprovalError, Code, RequestId};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A refusal as every route answers it: `application/problem+json` with the stable code.
 ///
@@ -13,7 +15,8 @@ use serde::Serialize;
 pub struct Problem(Box<Members>);
 
 /// The members of the document.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Problem)]
 struct Members {
     /// Which kind of refusal, as a URI that never changes.
     #[serde(rename = "type")]
@@ -36,7 +39,7 @@ struct Members {
 }
 
 /// A refusal as clients of the Agent Approval Protocol read it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct ProtocolRefusal {
     /// The protocol's own code.
     code: String,
@@ -92,10 +95,32 @@ impl Problem {
         Self::new(Code::NonCanonical, detail).with_status(StatusCode::BAD_REQUEST)
     }
 
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.0.status
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &str {
         self.0.code
+    }
+}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        Members::schema()
+    }
+}
+
+impl ToSchema for Problem {
+    fn name() -> std::borrow::Cow<'static, str> {
+        Members::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Members::schemas(schemas);
     }
 }
 

@@ -22,6 +22,7 @@ struct Inner {
     people: Arc<dyn Directory>,
     config: Config,
     calls: DefaultKeyedRateLimiter<AgentId>,
+    asks: DefaultKeyedRateLimiter<AgentId>,
     looks: DefaultKeyedRateLimiter<PersonId>,
     stop: CancellationToken,
 }
@@ -33,6 +34,7 @@ impl Site {
             gate,
             people,
             calls: RateLimiter::keyed(Quota::per_minute(limits.agent_per_minute)),
+            asks: RateLimiter::keyed(Quota::per_minute(limits.asks_per_minute)),
             looks: RateLimiter::keyed(Quota::per_minute(limits.person_per_minute)),
             config,
             stop: CancellationToken::new(),
@@ -84,6 +86,11 @@ impl Site {
     /// Counts one call of an agent.
     pub(crate) fn count_call(&self, agent: &AgentId) -> Result<(), Problem> {
         limited(&self.0.calls, agent)
+    }
+
+    /// Counts one new request of an agent: people are asked no faster than this.
+    pub(crate) fn count_ask(&self, agent: &AgentId) -> Result<(), Problem> {
+        limited(&self.0.asks, agent)
     }
 
     /// Counts one look of a person.

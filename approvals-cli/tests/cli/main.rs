@@ -23,6 +23,9 @@ mod receipts;
 #[cfg(test)]
 mod seen;
 #[cfg(test)]
+#[cfg(feature = "serve")]
+mod serve;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod surface;

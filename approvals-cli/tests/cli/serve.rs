@@ -1,0 +1,85 @@
+//! `approvals serve` as a program, and the official client of the Agent Approval Protocol in front of it.
+
+use std::path::Path;
+
+use approvals_http::{Token, TokenHash};
+
+use crate::support::Lab;
+
+/// A lab that knows two agents, with their tokens.
+fn served() -> (Lab, [String; 2]) {
+    let lab = Lab::new();
+    let tokens = [(); 2].map(|()| Token::generate().unwrap().reveal().to_owned());
+    let mut text = "version = 1\n[limits]\nasks_per_minute = 1000\n".to_owned();
+    for (name, token) in ["bot", "other-bot"].iter().zip(&tokens) {
+        let hash = TokenHash::of(token);
+        text += &format!(
+            "[[agent]]\nid = \"{name}\"\nsponsor = \"u_alice\"\ntoken_sha256 = \"{hash}\"\n"
+        );
+    }
+    write_private(&lab.state().join("http.toml"), &text);
+    (lab, tokens)
+}
+
+fn write_private(path: &Path, text: &str) {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn the_official_client_asks_waits_and_uses_an_approval_once_across_kills() {
+    let (lab, [token, other]) = served();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aap/requester.py");
+    let port = approvals_peers::free_port().to_string();
+    let mut command = approvals_peers::python();
+    command
+        .arg(script)
+        .arg(env!("CARGO_BIN_EXE_approvals"))
+        .arg(lab.state())
+        .args([&lab.key("dana"), &token, &other, &port])
+        .env("HOME", lab.path("home"));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{wrong}");
+    // Every use the agents made stands up to an auditor.
+    let verified = lab.run(&["verify"]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+}
+
+#[test]
+fn a_token_is_printed_once_and_only_its_hash_is_written_down() {
+    let lab = Lab::new();
+    let made = lab.run(&["token", "agent", "bot", "--sponsor", "u_alice", "--json"]);
+    let json = made.json();
+    let (token, toml) = (
+        json["token"].as_str().unwrap(),
+        json["toml"].as_str().unwrap(),
+    );
+    assert!(!toml.contains(token), "{toml}");
+    approvals_http::Config::parse(&format!("version = 1\n{toml}")).unwrap();
+    // Nobody behind it: nothing is made.
+    assert_eq!(lab.run(&["token", "agent", "bot"]).code, 2);
+}
+
+#[test]
+fn a_configuration_that_others_can_write_or_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (lab, _) = served();
+    let path = lab.state().join("http.toml");
+    for mode in [0o620, 0o644] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let refused = lab.run(&["serve", "--listen", "127.0.0.1:0"]);
+        assert_ne!(refused.code, 0, "{mode:o}: {refused:?}");
+        assert!(refused.err.contains("chmod"), "{mode:o}: {refused:?}");
+    }
+}
