@@ -37,6 +37,7 @@ pub mod sshsig;
 pub mod terminal;
 pub mod testing;
 pub mod text;
+pub mod webauthn;
 
 /// Makes a struct an action that runs through [`approve`] and [`Approved::run`].
 ///

@@ -9,10 +9,10 @@ use ssh_key::{LineEnding, PrivateKey, PublicKey, SshSig};
 use crate::clock::Timestamp;
 use crate::directory::ssh_identity;
 use crate::error::{ApprovalError, Code};
-use crate::id::RequestId;
 use crate::principal::{Assurance, IdentityKey};
 use crate::review::{
     DOMAIN, Evidence, POST_DOMAIN, PostReview, PostStatement, Review, Statement, VerifiedApprover,
+    still_good,
 };
 use crate::sealed::Disclosure;
 
@@ -165,11 +165,7 @@ pub fn review(
     now: Timestamp,
 ) -> Result<Review, ApprovalError> {
     let (said, approver) = verify(statement, signature)?;
-    let bound = said.reason.as_ref() == reason.as_ref().map(|reason| &reason.commitment);
-    still_good(said.request, said.expires_at, bound, now)?;
-    let review = Review::new(approver, said.request, said.action, said.policy, said.vote);
-    let review = review.with_reason(reason).claiming(said.person);
-    Ok(review.valid_until(said.expires_at))
+    Review::signed(said, approver, reason, now)
 }
 
 /// The review after the use that a signed statement is, if it is still worth anything.
@@ -189,23 +185,6 @@ pub fn post_review(
     Ok(review.claiming(said.person).valid_until(said.expires_at))
 }
 
-fn still_good(
-    request: RequestId,
-    expires_at: Timestamp,
-    bound: bool,
-    now: Timestamp,
-) -> Result<(), ApprovalError> {
-    let (code, message) = if now >= expires_at {
-        (Code::Expired, "the signed decision is too old; sign again")
-    } else if bound {
-        return Ok(());
-    } else {
-        let message = "the reason is not the one that was signed";
-        (Code::ActionMismatch, message)
-    };
-    Err(ApprovalError::new(code, message).with_request(request))
-}
-
 /// Whether the flags of a hardware key's signature say that a person was present.
 fn was_touched(sshsig: &SshSig) -> bool {
     const PRESENT: u8 = 0x01;
@@ -220,6 +199,7 @@ mod tests {
 
     use super::*;
     use crate::digest::{ActionDigest, PolicyDigest};
+    use crate::id::RequestId;
     use crate::review::Vote;
 
     fn statement(vote: Vote) -> Statement {

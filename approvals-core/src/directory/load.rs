@@ -6,6 +6,7 @@ use std::fmt;
 use ssh_key::PublicKey;
 
 use super::key;
+use super::passkey::{self, Passkey, passkey_identity};
 use super::people::{People, Person};
 use crate::canonical::clip;
 use crate::error::{ApprovalError, Code};
@@ -140,7 +141,7 @@ impl Loader<'_> {
             .and_then(|item| short_text(item, self.findings));
         let active = self.status(section);
         let groups = self.groups_of(section);
-        let (identities, ssh_keys) = self.identities(section, label);
+        let accounts = self.accounts(section, label);
         let Some(id) = id else { return };
         if self.people.contains_key(&id) {
             let message =
@@ -153,8 +154,9 @@ impl Loader<'_> {
             name,
             active,
             groups,
-            identities,
-            ssh_keys,
+            identities: accounts.identities,
+            ssh_keys: accounts.ssh_keys,
+            passkeys: accounts.passkeys,
         };
         self.people.insert(id, person);
     }
@@ -184,15 +186,11 @@ impl Loader<'_> {
             .collect()
     }
 
-    fn identities(
-        &mut self,
-        person: Section<'_, '_>,
-        label: &str,
-    ) -> (Vec<IdentityKey>, Vec<PublicKey>) {
+    fn accounts(&mut self, person: Section<'_, '_>, label: &str) -> Accounts {
         let items = person
             .get("identity")
             .and_then(|item| item.list(self.findings));
-        let (mut identities, mut keys) = (Vec::new(), Vec::new());
+        let mut accounts = Accounts::default();
         for item in items.into_iter().flatten() {
             let Some((identity, key)) = identity(item, self.findings) else {
                 continue;
@@ -205,10 +203,14 @@ impl Loader<'_> {
                 );
                 self.findings.add(item.at, message);
             }
-            identities.push(identity);
-            keys.extend(key);
+            accounts.identities.push(identity);
+            match key {
+                Key::Ssh(key) => accounts.ssh_keys.push(*key),
+                Key::Passkey(key) => accounts.passkeys.push(key),
+                Key::Elsewhere => {}
+            }
         }
-        (identities, keys)
+        accounts
     }
 
     fn groups(&mut self, file: Section<'_, '_>) -> BTreeSet<GroupName> {
@@ -247,42 +249,85 @@ impl Loader<'_> {
     }
 }
 
-fn identity(
-    item: Item<'_, '_>,
-    findings: &mut Findings,
-) -> Option<(IdentityKey, Option<PublicKey>)> {
+/// The accounts of one person.
+#[derive(Default)]
+struct Accounts {
+    identities: Vec<IdentityKey>,
+    ssh_keys: Vec<PublicKey>,
+    passkeys: Vec<Passkey>,
+}
+
+/// What is behind an account.
+enum Key {
+    Ssh(Box<PublicKey>),
+    Passkey(Passkey),
+    /// Whatever its provider asks for.
+    Elsewhere,
+}
+
+fn identity(item: Item<'_, '_>, findings: &mut Findings) -> Option<(IdentityKey, Key)> {
     let section = item.section(IDENTITY_KEYS, findings)?;
-    let example = "`provider = \"ssh\"`, `\"slack\"`, `\"entra\"` or `\"oidc\"`";
+    let example = "`provider = \"ssh\"`, `\"passkey\"`, `\"slack\"`, `\"entra\"` or `\"oidc\"`";
     let provider_item = section.need("provider", example, findings)?;
     let provider = provider_item.text(findings)?;
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     if provider.is_empty() || !provider.bytes().all(plain) {
         return provider_item.refuse(findings, "a lower-case name, such as \"ssh\" or \"slack\"");
     }
-    if provider == key::PROVIDER {
-        let (identity, key) = ssh(section, findings)?;
-        return Some((identity, Some(key)));
+    match provider {
+        key::PROVIDER => ssh(section, findings),
+        passkey::PROVIDER => passkey(section, findings),
+        _ => Some((account(section, provider, findings)?, Key::Elsewhere)),
     }
-    Some((account(section, provider, findings)?, None))
 }
 
-fn ssh(section: Section<'_, '_>, findings: &mut Findings) -> Option<(IdentityKey, PublicKey)> {
-    for item in ["tenant", "subject"]
-        .iter()
-        .filter_map(|key| section.get(key))
-    {
-        let message = format!(
-            "`{}` is not for `ssh`, whose account is its `key`; remove it",
-            item.name
-        );
-        findings.add(item.at, message);
+/// Finds keys of an entry that its provider has no use for.
+fn not_for(
+    section: Section<'_, '_>,
+    keys: &[&'static str],
+    why: impl Fn(&str) -> String,
+    findings: &mut Findings,
+) {
+    for item in keys.iter().filter_map(|key| section.get(key)) {
+        findings.add(item.at, why(item.name));
     }
+}
+
+fn ssh(section: Section<'_, '_>, findings: &mut Findings) -> Option<(IdentityKey, Key)> {
+    let why =
+        |name: &str| format!("`{name}` is not for `ssh`, whose account is its `key`; remove it");
+    not_for(section, &["tenant", "subject", "credential"], why, findings);
     let item = section.need("key", "`key = \"ssh-ed25519 AAAA…\"`", findings)?;
     let read = key::read(item.text(findings)?).and_then(|key| {
         let identity = key::ssh_identity(&key).map_err(|_| "the key has no fingerprint")?;
-        Ok((identity, key))
+        Ok((identity, Key::Ssh(Box::new(key))))
     });
     read.map_err(|message| findings.add(item.at, message)).ok()
+}
+
+fn passkey(section: Section<'_, '_>, findings: &mut Findings) -> Option<(IdentityKey, Key)> {
+    let why = |name: &str| {
+        format!("`{name}` is not for `passkey`, whose account is its `key`; remove it")
+    };
+    not_for(section, &["subject"], why, findings);
+    let mut part = |name: &'static str, example: &str| {
+        let item = section.need(name, example, findings)?;
+        Some((item.text(findings)?, item.at))
+    };
+    let site = part(
+        "tenant",
+        "the host name of the site that the passkey is for",
+    );
+    let credential = part("credential", "the credential id that enrolling shows");
+    let key = part("key", "the key that enrolling shows");
+    let ((site, _), (credential, _), (key, at)) = (site?, credential?, key?);
+    let read = Passkey::read(site, credential, key).map_err(passkey::InvalidPasskey::message);
+    let read = read.and_then(|passkey| {
+        let identity = passkey_identity(passkey.rp_id(), passkey.key());
+        let identity = identity.map_err(|_| "the key has no digest")?;
+        Ok((identity, Key::Passkey(passkey)))
+    });
+    read.map_err(|message| findings.add(at, message)).ok()
 }
 
 fn account(
@@ -290,12 +335,10 @@ fn account(
     provider: &str,
     findings: &mut Findings,
 ) -> Option<IdentityKey> {
-    if let Some(item) = section.get("key") {
-        findings.add(
-            item.at,
-            "`key` is only for the provider `ssh`; write `subject`",
-        );
-    }
+    let why = |name: &str| {
+        format!("`{name}` is only for the providers `ssh` and `passkey`; write `subject`")
+    };
+    not_for(section, &["key", "credential"], why, findings);
     let tenant = match section.get("tenant") {
         Some(item) => item.text(findings)?,
         // The same subject exists in every workspace, directory or issuer of these.
@@ -335,6 +378,6 @@ fn id_text<'d>(item: Item<'d, '_>) -> Option<&'d str> {
 const KEYS: &[&str] = &["version", "group", "person"];
 const GROUP_KEYS: &[&str] = &["id", "description"];
 const PERSON_KEYS: &[&str] = &["id", "name", "groups", "status", "identity"];
-const IDENTITY_KEYS: &[&str] = &["provider", "tenant", "subject", "key"];
+const IDENTITY_KEYS: &[&str] = &["provider", "tenant", "subject", "credential", "key"];
 const MAX_NAME: usize = 200;
 const MAX_BYTES: usize = 1 << 22;

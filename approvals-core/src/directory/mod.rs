@@ -19,6 +19,12 @@
 //! provider = "ssh"
 //! key = "ssh-ed25519 AAAA…"
 //!
+//! [[person.identity]]      # what enrolling a passkey in the inbox shows
+//! provider = "passkey"
+//! tenant = "approvals.example"
+//! credential = "…"
+//! key = "…"
+//!
 //! [[person.identity]]
 //! provider = "slack"
 //! tenant = "T0123"
@@ -30,6 +36,7 @@
 
 mod key;
 mod load;
+mod passkey;
 mod people;
 #[cfg(test)]
 mod tests;
@@ -40,6 +47,8 @@ use async_trait::async_trait;
 
 pub use key::ssh_identity;
 pub use load::PeopleError;
+pub(crate) use passkey::Kind as PasskeyKind;
+pub use passkey::{InvalidPasskey, Passkey, PasskeyKey, RpId, passkey_identity};
 pub use people::{People, Person};
 
 use crate::id::PersonId;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ssh_key::PublicKey;
 
-use super::{Directory, DirectoryError};
+use super::{Directory, DirectoryError, Passkey};
 use crate::digest::sha256;
 use crate::id::{GroupName, PersonId};
 use crate::principal::{IdentityKey, Standing};
@@ -42,6 +42,8 @@ pub struct Person {
     pub identities: Vec<IdentityKey>,
     /// The keys behind their `ssh` accounts.
     pub ssh_keys: Vec<PublicKey>,
+    /// The keys behind their `passkey` accounts.
+    pub passkeys: Vec<Passkey>,
 }
 
 impl People {
@@ -101,6 +103,13 @@ impl People {
     pub fn ssh_keys(&self) -> impl Iterator<Item = (&PersonId, &PublicKey)> {
         self.people()
             .flat_map(|person| person.ssh_keys.iter().map(move |key| (&person.id, key)))
+    }
+
+    /// The passkeys of a person, of every site.
+    #[must_use]
+    pub fn passkeys(&self, person: &PersonId) -> &[Passkey] {
+        let person = self.0.people.get(person);
+        person.map_or(&[], |person| &person.passkeys)
     }
 
     /// Everybody, by id.

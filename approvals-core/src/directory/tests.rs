@@ -352,7 +352,7 @@ fn threat_21_accounts_are_exact_and_immutable() {
     );
     check(
         &format!("provider = \"slack\", tenant = \"T1\", subject = \"U1\", key = \"{ED25519}\""),
-        "`key` is only for the provider `ssh`",
+        "`key` is only for the providers `ssh` and `passkey`",
     );
     check("provider = \"ssh\"", "`key` is missing");
     check(
@@ -366,6 +366,69 @@ fn threat_21_accounts_are_exact_and_immutable() {
     check(
         &format!("provider = \"ssh\", key = \"{ED25519}\", tenant = \"t\""),
         "`tenant` is not for `ssh`",
+    );
+}
+
+#[test]
+fn a_passkey_is_an_account_by_its_key_and_site() {
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../webauthn/vectors.json")).unwrap();
+    let credential = vectors["assertions"][0]["credential"].as_str().unwrap();
+    let key = PasskeyKey::from_cose(
+        &[
+            &[0xa4, 1, 1, 3, 0x27, 0x20, 6, 0x21, 0x58, 32][..],
+            &[7; 32],
+        ]
+        .concat(),
+    )
+    .unwrap();
+    let entry = |site: &str| {
+        format!(
+            "provider = \"passkey\", tenant = \"{site}\", credential = \"{credential}\", key = \"{key}\""
+        )
+    };
+    let dana =
+        |entries: &str| format!("version = 1\n[[person]]\nid = \"u_dana\"\nidentity = [{entries}]");
+    let people = People::parse(&dana(&format!("{{ {} }}", entry("a.example")))).unwrap();
+    let found = people.passkeys(&person("u_dana"));
+    assert_eq!((found.len(), found[0].key()), (1, &key));
+    let account = passkey_identity(found[0].rp_id(), &key).unwrap();
+    assert_eq!(people.resolve(&account), Some(&person("u_dana")));
+    let elsewhere = passkey_identity(&RpId::new("b.example").unwrap(), &key).unwrap();
+    assert_eq!(people.resolve(&elsewhere), None);
+    assert!(people.passkeys(&person("u_nobody")).is_empty());
+    // The entry that enrolling shows loads, and is the same passkey.
+    let shown = format!(
+        "version = 1\n[[person]]\nid = \"u_dana\"\n{}",
+        found[0].entry()
+    );
+    let again = People::parse(&shown).unwrap();
+    assert_eq!(again.passkeys(&person("u_dana")), found);
+
+    let check =
+        |entry: &str, want: &str| check_person(&format!("identity = [{{ {entry} }}]"), want);
+    let good = entry("a.example");
+    check(
+        &entry("https://a.example"),
+        "write it without scheme and port",
+    );
+    check(&good.replace(&key.to_string(), "AAAA"), "not the COSE form");
+    check(&good.replace(credential, "AAAA"), "16 to 1023 bytes");
+    check(
+        &good.replace(credential, "a b"),
+        "base64url without padding",
+    );
+    check(
+        &format!("{good}, subject = \"u\""),
+        "`subject` is not for `passkey`",
+    );
+    check(
+        "provider = \"slack\", tenant = \"T1\", subject = \"U1\", credential = \"x\"",
+        "`credential` is only for the providers `ssh` and `passkey`",
+    );
+    check(
+        &format!("{good} }}, {{ {good}"),
+        "belongs to `u_dana` already",
     );
 }
 

@@ -11,7 +11,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use post::PostReview;
-pub(crate) use statement::{DOMAIN, POST_DOMAIN};
+pub(crate) use statement::{DOMAIN, POST_DOMAIN, still_good};
 pub use statement::{PostStatement, Statement};
 
 use crate::canonical::Value;
@@ -184,6 +184,20 @@ impl Review {
             says: None,
             valid_until: None,
         }
+    }
+
+    /// The decision that a signed statement is, while it is worth anything.
+    pub(crate) fn signed(
+        said: Statement,
+        approver: VerifiedApprover,
+        reason: Option<Disclosure>,
+        now: Timestamp,
+    ) -> Result<Self, ApprovalError> {
+        let bound = said.reason.as_ref() == reason.as_ref().map(|reason| &reason.commitment);
+        still_good(said.request, said.expires_at, bound, now)?;
+        let review = Self::new(approver, said.request, said.action, said.policy, said.vote);
+        let review = review.with_reason(reason).claiming(said.person);
+        Ok(review.valid_until(said.expires_at))
     }
 
     /// The same decision with the person's reason.

@@ -142,6 +142,24 @@ impl PostStatement {
     }
 }
 
+/// Refuses what was signed too long ago, or with another reason.
+pub(crate) fn still_good(
+    request: RequestId,
+    expires_at: Timestamp,
+    bound: bool,
+    now: Timestamp,
+) -> Result<(), ApprovalError> {
+    let (code, message) = if now >= expires_at {
+        (Code::Expired, "the signed decision is too old; sign again")
+    } else if bound {
+        return Ok(());
+    } else {
+        let message = "the reason is not the one that was signed";
+        (Code::ActionMismatch, message)
+    };
+    Err(ApprovalError::new(code, message).with_request(request))
+}
+
 fn print<T: Serialize>(domain: &[u8], statement: &T) -> Result<Vec<u8>, ApprovalError> {
     let value = canonical::to_value(statement)
         .map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;

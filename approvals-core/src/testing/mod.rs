@@ -46,11 +46,13 @@
 
 mod clock;
 pub mod conformance;
+mod passkey;
 mod people;
 mod script;
 mod test_gate;
 
 pub use clock::TokioClock;
+pub use passkey::SoftPasskey;
 pub use people::Everybody;
 pub use script::Script;
 pub use test_gate::{Asked, TestGate};

@@ -88,6 +88,45 @@ async fn a_forged_vote_is_found_by_its_signature() {
     });
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_forged_vote_by_passkey_is_found_part_by_part() {
+    let history = History::honest().await;
+    let denied = history.request("denied");
+    let place = |forger: &Forger| forger.at(denied, "review.recorded", 0);
+    let parts = [
+        ("client_data", "approvals.example", "approvals.exampl3"),
+        ("client_data", "webauthn.get", "webauthn.create"),
+        ("client_data", "\"challenge\":\"", "\"challenge\":\"A"),
+        ("statement", "\"deny\"", "\"approve\""),
+        ("site", "approvals", "appr0vals"),
+        ("key", "pQECAyYgASFYI", "pQECAyYgASFYJ"),
+        ("authenticator_data", "UAAAAB", "EAAAAB"),
+        ("authenticator_data", "UAAAAB", "UAAAAC"),
+        ("signature", "ME", "MF"),
+    ];
+    for (part, from, to) in parts {
+        check(&history, part, |forger| {
+            let place = place(forger);
+            let proof = &mut vote(forger, place).evidence.proof;
+            let changed = proof[part].replacen(from, to, 1);
+            assert_ne!(changed, proof[part], "{part} has no `{from}`");
+            proof.insert(part.to_owned(), changed);
+            (Rule::Signature, place)
+        });
+    }
+    check(&history, "an approval by a signed denial", |forger| {
+        let place = place(forger);
+        vote(forger, place).vote = Vote::Approve;
+        (Rule::Statement, place)
+    });
+    check(&history, "the passkey of somebody else", |forger| {
+        let place = place(forger);
+        let account = history.cast.keys["u_2"].identity().to_string();
+        vote(forger, place).identity = account;
+        (Rule::Identity, place)
+    });
+}
+
 /// The owner signs with a key of their own, as if it were `u_1`'s.
 fn sign_as(forger: &mut Forger, place: usize, key: &Signer) {
     let request = forger.records[place].request().unwrap();

@@ -241,7 +241,7 @@ fn forge(forger: &mut Forger, edit: &Edit) -> Option<Word> {
             };
             let signed = [&vote.evidence, &evidence]
                 .iter()
-                .any(|one| one.method == "sshsig");
+                .any(|one| one.method != "slack");
             vote.evidence = evidence;
             Some(Word::owners(!signed))
         }
@@ -265,7 +265,7 @@ impl Word {
     /// What a record says that nothing else in the log speaks of.
     fn of_leaf(record: &AuditRecord, path: &str) -> Self {
         let kind = record.kind();
-        let asserted = matches!(&record.entry, Entry::Request(_, Event::Reviewed(vote)) if vote.evidence.method != "sshsig");
+        let asserted = matches!(&record.entry, Entry::Request(_, Event::Reviewed(vote)) if vote.evidence.method == "slack");
         // The name of a record, when it was written and by which process; what a directory said of
         // groups; what was refused, delivered, and how it ended; how calls and versions are named.
         let told = [

@@ -76,9 +76,13 @@ impl Cast {
     /// `u_1` to `u_3` of ops, who sign; `u_4` and `u_5`, who decide in a chat.
     pub fn new(policy: &str) -> Self {
         let crew = Crew::new();
-        let keys: BTreeMap<_, _> = ["u_1", "u_2", "u_3", "u_alice"]
-            .map(|person| (person, Signer::new()))
-            .into();
+        let keys: BTreeMap<_, _> = [
+            ("u_1", Signer::new()),
+            ("u_2", Signer::passkey()),
+            ("u_3", Signer::passkey()),
+            ("u_alice", Signer::new()),
+        ]
+        .into();
         for (person, key) in &keys {
             crew.link(key.identity().clone(), person);
         }
@@ -93,19 +97,10 @@ impl Cast {
     pub fn people(&self) -> People {
         let mut text = "version = 1\n".to_owned();
         for person in ["u_1", "u_2", "u_3", "u_4", "u_5", "u_alice", "u_olga"] {
-            let mut identities = Vec::new();
-            if let Some(key) = self.keys.get(person) {
-                identities.push(format!(
-                    "{{ provider = \"ssh\", key = \"{}\" }}",
-                    key.public()
-                ));
-            }
-            identities.push(format!(
-                "{{ provider = \"slack\", tenant = \"T1\", subject = \"{person}\" }}"
-            ));
+            text += &format!("[[person]]\nid = \"{person}\"\ngroups = [\"ops\"]\n");
+            text += &self.keys.get(person).map(Signer::entry).unwrap_or_default();
             text += &format!(
-                "[[person]]\nid = \"{person}\"\ngroups = [\"ops\"]\nidentity = [{}]\n",
-                identities.join(", ")
+                "[[person.identity]]\nprovider = \"slack\"\ntenant = \"T1\"\nsubject = \"{person}\"\n"
             );
         }
         People::parse(&text).expect("people")

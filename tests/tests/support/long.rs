@@ -136,7 +136,7 @@ fn another_day(history: &History, day: &[AuditRecord], shift: Duration, tape: &m
             Event::Reviewed(vote) => {
                 vote.digest = digests[&request];
                 if let Some(key) = history.cast.keys.get(vote.person.as_str())
-                    && vote.evidence.method == "sshsig"
+                    && vote.evidence.method != "slack"
                 {
                     let decided = (request, vote.digest, history.policy(), vote.vote);
                     let until = at.after(Duration::from_secs(300));

@@ -1,22 +1,33 @@
-//! People who sign their decisions with SSH keys of their own.
+//! People who sign their decisions with keys of their own: of SSH, and passkeys.
 
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
+use approvals_core::directory::RpId;
 use approvals_core::review::{Evidence, Statement, commit_reason};
-use approvals_core::{Card, IdentityKey, PersonId, Review, Vote, sshsig};
+use approvals_core::testing::SoftPasskey;
+use approvals_core::{
+    Card, IdentityKey, PersonId, Review, VerifiedApprover, Vote, sshsig, webauthn,
+};
 
 /// Somebody's private key, and the account that it is.
 #[derive(Debug, Clone)]
 pub struct Signer {
-    private: String,
+    private: Private,
     identity: IdentityKey,
 }
 
+#[derive(Debug, Clone)]
+enum Private {
+    Ssh(String),
+    Passkey(Arc<SoftPasskey>),
+}
+
 impl Signer {
-    /// A new Ed25519 key.
+    /// A new Ed25519 key of SSH.
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("key");
@@ -24,20 +35,34 @@ impl Signer {
         command.args(["-q", "-t", "ed25519", "-C", "", "-N", "", "-f"]);
         let made = command.arg(&path).status().expect("ssh-keygen runs");
         assert!(made.success(), "ssh-keygen makes a key");
-        let private = std::fs::read_to_string(&path).expect("a key");
-        let probe = statement_for("u_probe", None);
-        let signature = sshsig::sign(&probe, &private).expect("a signature");
-        let bytes = probe.bytes().expect("bytes");
-        let (_, approver) = sshsig::verify(&bytes, &signature).expect("it verifies");
+        Self::of(Private::Ssh(std::fs::read_to_string(&path).expect("a key")))
+    }
+
+    /// A new passkey.
+    pub fn passkey() -> Self {
+        let site = RpId::new("approvals.example").expect("a site");
+        let passkey = SoftPasskey::p256(site).expect("a passkey");
+        Self::of(Private::Passkey(Arc::new(passkey)))
+    }
+
+    fn of(private: Private) -> Self {
+        let (_, approver) = private.signs(&statement_for("u_probe", None));
         Self {
             identity: approver.identity().clone(),
             private,
         }
     }
 
-    /// The public key, as in a `.pub` file.
-    pub fn public(&self) -> String {
-        self.evidence(&statement_for("u_probe", None)).proof["key"].clone()
+    /// What makes it somebody's in a people file.
+    pub fn entry(&self) -> String {
+        match &self.private {
+            Private::Passkey(passkey) => passkey.passkey().entry(),
+            Private::Ssh(_) => {
+                let evidence = self.evidence(&statement_for("u_probe", None));
+                let key = &evidence.proof["key"];
+                format!("[[person.identity]]\nprovider = \"ssh\"\nkey = \"{key}\"\n")
+            }
+        }
     }
 
     /// The account that the key is.
@@ -47,10 +72,7 @@ impl Signer {
 
     /// The evidence of a signed statement.
     pub fn evidence(&self, statement: &Statement) -> Evidence {
-        let signature = sshsig::sign(statement, &self.private).expect("a signature");
-        let bytes = statement.bytes().expect("bytes");
-        let (_, approver) = sshsig::verify(&bytes, &signature).expect("it verifies");
-        approver.evidence().clone()
+        self.private.signs(statement).1.evidence().clone()
     }
 
     /// The signed decision of a person on exactly what a card shows; good for five minutes.
@@ -67,9 +89,36 @@ impl Signer {
         let until = now.after(Duration::from_secs(300));
         let person: PersonId = person.parse().expect("a person");
         let statement = Statement::new(decided, person, reason.as_ref(), nonce(), until);
-        let signature = sshsig::sign(&statement, &self.private).expect("a signature");
         let bytes = statement.bytes().expect("bytes");
-        sshsig::review(&bytes, &signature, reason, now).expect("a review")
+        let review = match &self.private {
+            Private::Ssh(key) => {
+                let signature = sshsig::sign(&statement, key).expect("a signature");
+                sshsig::review(&bytes, &signature, reason, now)
+            }
+            Private::Passkey(key) => {
+                let signed = key.sign(&bytes).expect("a signature");
+                webauthn::review(&bytes, &signed, key.passkey(), reason, now)
+            }
+        };
+        review.expect("a review")
+    }
+}
+
+impl Private {
+    fn signs(&self, statement: &Statement) -> (Statement, VerifiedApprover) {
+        let bytes = statement.bytes().expect("bytes");
+        let verified = match self {
+            Self::Ssh(key) => {
+                let signature = sshsig::sign(statement, key).expect("a signature");
+                sshsig::verify(&bytes, &signature)
+            }
+            Self::Passkey(key) => {
+                let signed = key.sign(&bytes).expect("a signature");
+                let passkey = key.passkey();
+                webauthn::verify(&bytes, &signed, passkey.rp_id(), passkey.key())
+            }
+        };
+        verified.expect("it verifies")
     }
 }
 

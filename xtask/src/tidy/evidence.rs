@@ -11,6 +11,7 @@ const CONSTRUCTOR: &str = "assertion";
 const ALLOWED: &[&str] = &[
     "approvals-core/src/gate/authorize.rs",
     "approvals-core/src/sshsig.rs",
+    "approvals-core/src/webauthn.rs",
     "approvals-core/src/testing/script.rs",
     "approvals-core/src/lifecycle/tests.rs",
     "tests/",
@@ -51,6 +52,7 @@ mod tests {
     fn evidence_is_made_where_the_check_is() {
         check(
             "approvals-core/src/sshsig.rs",
+            "approvals-core/src/webauthn.rs",
             "fn a() { VerifiedApprover::assertion(p) }",
             &[],
         );

@@ -15,7 +15,7 @@ const ORDER: &[&[&str]] = &[
     &["principal", "scope", "action"],
     &["proposal", "sealed", "envelope"],
     &["policy", "directory"],
-    &["request", "review", "sshsig"],
+    &["request", "review", "sshsig", "webauthn"],
     &["lifecycle", "card"],
     &["ledger"],
     &["permit"],

@@ -5,7 +5,7 @@ use crate::ledger::verify::rule::Rule;
 use crate::lifecycle::{PostReviewed, RequestState, Reviewed};
 use crate::principal::Assurance;
 use crate::review::{Evidence, Statement};
-use crate::sshsig;
+use crate::{sshsig, webauthn};
 
 /// What a vote rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +22,11 @@ pub(super) fn check(
     vote: &Reviewed,
     at: Timestamp,
 ) -> Result<Rests, (Rule, String)> {
-    if vote.evidence.method != sshsig::METHOD {
-        return Ok(Rests::Channel);
-    }
-    let signed = sshsig::check(&vote.evidence);
+    let signed = match vote.evidence.method.as_str() {
+        sshsig::METHOD => sshsig::check(&vote.evidence),
+        webauthn::METHOD => webauthn::check(&vote.evidence),
+        _ => return Ok(Rests::Channel),
+    };
     let (said, identity) = signed.map_err(|error| (Rule::Signature, error.to_string()))?;
     if identity.to_string() != vote.identity {
         let message = format!(
