@@ -100,8 +100,8 @@ async fn a_forged_vote_by_passkey_is_found_part_by_part() {
         ("statement", "\"deny\"", "\"approve\""),
         ("site", "approvals", "appr0vals"),
         ("key", "pQECAyYgASFYI", "pQECAyYgASFYJ"),
-        ("authenticator_data", "UAAAAB", "EAAAAB"),
-        ("authenticator_data", "UAAAAB", "UAAAAC"),
+        ("authenticator_data", "FAAAAAQ", "EAAAAAQ"),
+        ("authenticator_data", "FAAAAAQ", "FAAAAAg"),
         ("signature", "ME", "MF"),
     ];
     for (part, from, to) in parts {
