@@ -5,9 +5,9 @@ use std::fmt;
 
 use ssh_key::PublicKey;
 
-use super::key;
 use super::passkey::{self, Passkey, passkey_identity};
 use super::people::{People, Person};
+use super::{key, local};
 use crate::canonical::clip;
 use crate::error::{ApprovalError, Code};
 use crate::id::{GroupName, PersonId};
@@ -277,6 +277,10 @@ fn identity(item: Item<'_, '_>, findings: &mut Findings) -> Option<(IdentityKey,
     match provider {
         key::PROVIDER => ssh(section, findings),
         passkey::PROVIDER => passkey(section, findings),
+        local::PROVIDER => provider_item.refuse(
+            findings,
+            "another one: everybody has the account `local` already, which one-time links are for",
+        ),
         _ => Some((account(section, provider, findings)?, Key::Elsewhere)),
     }
 }

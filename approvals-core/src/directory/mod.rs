@@ -36,6 +36,7 @@
 
 mod key;
 mod load;
+mod local;
 mod passkey;
 mod people;
 #[cfg(test)]
@@ -47,6 +48,7 @@ use async_trait::async_trait;
 
 pub use key::ssh_identity;
 pub use load::PeopleError;
+pub use local::local_identity;
 pub(crate) use passkey::Kind as PasskeyKind;
 pub use passkey::{InvalidPasskey, Passkey, PasskeyKey, RpId, passkey_identity};
 pub use people::{People, Person};

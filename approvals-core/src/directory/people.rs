@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ssh_key::PublicKey;
 
-use super::{Directory, DirectoryError, Passkey};
+use super::{Directory, DirectoryError, Passkey, local_identity};
 use crate::digest::sha256;
 use crate::id::{GroupName, PersonId};
 use crate::principal::{IdentityKey, Standing};
@@ -57,7 +57,7 @@ impl People {
         let mut by_identity = HashMap::new();
         for person in people.values() {
             groups.extend(person.groups.iter().cloned());
-            for identity in &person.identities {
+            for identity in local_identity(&person.id).iter().chain(&person.identities) {
                 by_identity.insert(identity.clone(), person.id.clone());
             }
         }

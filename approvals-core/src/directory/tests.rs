@@ -370,6 +370,22 @@ fn threat_21_accounts_are_exact_and_immutable() {
 }
 
 #[test]
+fn everybody_has_the_account_that_an_operator_vouches_for() {
+    let people = People::parse(&two_people()).unwrap();
+    for id in ["u_dana", "u_eve"] {
+        let account = local_identity(&person(id)).unwrap();
+        assert_eq!(account.to_string(), format!("local::{id}"));
+        assert_eq!(people.resolve(&account), Some(&person(id)));
+    }
+    let nobody = local_identity(&person("u_nobody")).unwrap();
+    assert_eq!(people.resolve(&nobody), None);
+    check_person(
+        "identity = [{ provider = \"local\", subject = \"u_eve\" }]",
+        "everybody has the account `local` already",
+    );
+}
+
+#[test]
 fn a_passkey_is_an_account_by_its_key_and_site() {
     let vectors: serde_json::Value =
         serde_json::from_str(include_str!("../webauthn/vectors.json")).unwrap();

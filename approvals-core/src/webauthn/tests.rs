@@ -89,7 +89,7 @@ fn threat_20_no_byte_of_a_signed_decision_can_be_changed() {
                 );
             }
             for change in [
-                |part: &mut Vec<u8>| drop(part.pop()),
+                |part: &mut Vec<u8>| part.truncate(part.len() - 1),
                 |part: &mut Vec<u8>| part.push(0),
             ] {
                 let mut other = assertion.clone();

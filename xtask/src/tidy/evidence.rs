@@ -52,7 +52,6 @@ mod tests {
     fn evidence_is_made_where_the_check_is() {
         check(
             "approvals-core/src/sshsig.rs",
-            "approvals-core/src/webauthn.rs",
             "fn a() { VerifiedApprover::assertion(p) }",
             &[],
         );

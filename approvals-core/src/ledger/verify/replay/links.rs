@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::directory::People;
+use crate::directory::{People, local_identity};
 use crate::id::PersonId;
 use crate::ledger::LogEvent;
 use crate::ledger::verify::findings::{Findings, Place};
@@ -23,7 +23,8 @@ pub(in crate::ledger::verify) struct Links {
 impl Links {
     pub(in crate::ledger::verify) fn compare_with(&mut self, people: &People) {
         let accounts = people.people().flat_map(|person| {
-            let identities = person.identities.iter();
+            let local = local_identity(&person.id).ok();
+            let identities = person.identities.iter().cloned().chain(local);
             identities.map(|identity| (identity.to_string(), person.id.clone()))
         });
         self.people = Some(accounts.collect());
