@@ -8,7 +8,7 @@ use approvals_core::ledger::{Origin, VerifierKey};
 use approvals_core::{PersonId, Status, Timestamp};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use policy::{Beside, Check, Explain, Policy, Shadow, Test, WhatIf};
+pub(crate) use policy::{Beside, Check, Explain, Policy, Propose, Shadow, Test, WhatIf};
 
 /// See what waits for a human, decide it with your own SSH key, and verify the log.
 #[derive(Debug, Parser)]
@@ -119,7 +119,7 @@ pub(crate) enum Command {
         roles: bool,
     },
 
-    /// Checks policies, tests them, and tries them on what was asked.
+    /// Checks policies, tests them, tries them on what was asked, and replaces the one in force.
     #[command(subcommand)]
     Policy(Policy),
 

@@ -25,6 +25,7 @@ pub mod lifecycle;
 pub mod memory;
 pub mod permit;
 pub mod policy;
+pub mod policy_change;
 pub mod ports;
 pub mod principal;
 pub mod proposal;

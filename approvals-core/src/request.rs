@@ -5,7 +5,7 @@ use std::fmt;
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, PolicyDigest};
 use crate::id::{PersonId, RuleId};
-use crate::policy::Judged;
+use crate::policy::{Judged, PolicyName};
 
 /// Where a request stands, in the task states of the AuthZEN Access Request and Approval Profile.
 ///
@@ -94,6 +94,12 @@ impl PolicyRef {
             rules,
             engines: Vec::new(),
         }
+    }
+
+    /// The policy, whatever rules of it decided.
+    #[must_use]
+    pub fn name(&self) -> PolicyName {
+        PolicyName::new(self.version, self.digest)
     }
 
     /// The same, with the engines that judged beside the policy.

@@ -12,6 +12,7 @@ mod hostile_owner {
     mod outside;
     mod policies;
     mod random;
+    mod replaced;
     mod values;
 }
 

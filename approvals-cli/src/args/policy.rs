@@ -6,7 +6,7 @@ use std::time::Duration;
 use approvals_core::policy::duration;
 use clap::{Args, Subcommand};
 
-use super::One;
+use super::{One, Signer};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -15,6 +15,12 @@ pub(crate) enum Policy {
         after_help = "With --inventory (the JSON of `approvals_core::inventory_json()` of your program) conditions on\narguments are checked against the types of the guarded functions.\n\nExample:\n  approvals policy check policy.toml --people people.toml"
     )]
     Check(Check),
+
+    /// Replaces the policy in force, when the people approve whom it names for that.
+    #[command(
+        after_help = "They see every line that changes, and you are not among them. Waits until they have decided;\nrun it again to go on after it was interrupted or detached: nobody is asked twice. A policy\nwithout `change` is replaced by writing the file.\n\nExample:\n  approvals policy propose new-policy.toml"
+    )]
+    Propose(Propose),
 
     /// Runs a table of cases against a policy; exit code 0 only if every case is met.
     #[command(
@@ -46,6 +52,23 @@ pub(crate) struct Check {
     /// The policy; the one of the state directory unless given.
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) beside: Beside,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Propose {
+    /// The policy that is to be in force.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Asks and ends; run it again to put the policy into force once it is approved.
+    #[arg(long)]
+    pub(crate) detach: bool,
+
+    #[command(flatten)]
+    pub(crate) proposer: Signer,
 
     #[command(flatten)]
     pub(crate) beside: Beside,

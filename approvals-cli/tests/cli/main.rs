@@ -16,6 +16,8 @@ mod policy_cases;
 #[cfg(test)]
 mod policy_past;
 #[cfg(test)]
+mod policy_propose;
+#[cfg(test)]
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod opened;
 mod opening;
 mod pen;
 mod pin;
+mod policy;
 mod receipt;
 mod rekey;
 mod seal;
@@ -33,7 +34,6 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::digest::PolicyDigest;
 use crate::envelope::Vault;
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, RequestId};
@@ -42,6 +42,7 @@ use crate::ledger::{
     VerifierKey, empty_root,
 };
 use crate::lifecycle::{Command, Refusal, RequestState};
+use crate::policy::Policy;
 use crate::ports::{Bell, Due, Reader, Signer, Store, StoreError};
 use crate::sealed::Disclosure;
 
@@ -95,10 +96,11 @@ pub(crate) enum Work {
         attach_closed: bool,
     },
     /// The policy in force from here on.
-    Policy {
-        version: u64,
-        digest: PolicyDigest,
-        text: String,
+    Policy(Policy),
+    /// Puts a policy in the place of the one in force, under an approval that is in use.
+    Replace {
+        policy: Policy,
+        authority: RequestId,
     },
     /// Something that happened to the log itself.
     Log(LogEvent),

@@ -14,6 +14,7 @@ use crate::ledger::{
     tiles::grow,
 };
 use crate::lifecycle::{Event, Glass, Phase, RequestState};
+use crate::policy::Policy;
 use crate::ports::{Batch, Head, RequestRow};
 use crate::request::IdempotencyKey;
 
@@ -30,6 +31,8 @@ pub(super) struct Stage {
     /// What the store's clock said, and when.
     pub(super) store_clock: Option<(Timestamp, Instant)>,
     pub(super) policy: Option<(u64, PolicyDigest)>,
+    /// The policy that comes into force in this very batch.
+    pub(super) loaded: Option<Policy>,
     /// The records that say which key signs.
     signed_in: Vec<u64>,
     pub(super) disclosure_key: Option<DisclosureKeyId>,
@@ -52,6 +55,7 @@ impl Stage {
             last_at: head.last_at,
             store_clock: head.store_clock.map(|at| (at, Instant::now())),
             policy: head.policy,
+            loaded: None,
             signed_in: head.keys.clone(),
             disclosure_key: head.disclosure_key,
             written,

@@ -10,7 +10,7 @@ use crate::clock::{TOLERANCE, Timestamp};
 use crate::envelope::Envelope;
 use crate::error::{ApprovalError, Code};
 use crate::id::{AgentId, RequestId};
-use crate::ledger::{LogEvent, Previous, policy_records};
+use crate::ledger::{LogEvent, Previous};
 use crate::lifecycle::{Ask, Command, Event, Finished, decide};
 use crate::ports::{Counted, Filter};
 use crate::request::Outcome;
@@ -34,11 +34,8 @@ impl Engine {
                 stage.batch.delivered.push((due.seq, due.channel));
                 Ok(answer)
             }
-            Work::Policy {
-                version,
-                digest,
-                text,
-            } => self.policy(stage, version, digest, &text, now),
+            Work::Policy(policy) => self.policy(stage, policy, now),
+            Work::Replace { policy, authority } => self.replace(stage, policy, authority, now),
             Work::Log(event) => self.log_event(stage, event, now),
             Work::Erase { request, authority } => self.erase(stage, request, authority, now),
             Work::Sweep => self.sweep(stage, now),
@@ -237,33 +234,6 @@ impl Engine {
         Ok(known.filter(|known| attach_closed || known.state.is_live()))
     }
 
-    fn policy(
-        &mut self,
-        stage: &mut Stage,
-        version: u64,
-        digest: crate::digest::PolicyDigest,
-        text: &str,
-        now: Timestamp,
-    ) -> Reply {
-        if let Some((last_version, last_digest)) = stage.policy {
-            if last_digest == digest {
-                return Ok(empty());
-            }
-            if version <= last_version {
-                let message = format!(
-                    "the policy has version {version} and version {last_version} was in force with another text; raise `version` above {last_version}"
-                );
-                return Err(ApprovalError::new(Code::PolicyInvalid, message));
-            }
-        }
-        self.preface(stage, now)?;
-        for event in policy_records(version, digest, text) {
-            stage.log_event(event, now, &self.log)?;
-        }
-        stage.policy = Some((version, digest));
-        Ok(empty())
-    }
-
     fn log_event(&self, stage: &mut Stage, event: LogEvent, now: Timestamp) -> Reply {
         self.preface(stage, now)?;
         let seq = stage.frontier.size();
@@ -344,7 +314,7 @@ impl Engine {
     }
 }
 
-fn empty() -> Answer {
+pub(super) fn empty() -> Answer {
     Answer {
         state: None,
         seq: 0,

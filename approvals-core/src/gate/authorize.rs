@@ -14,6 +14,7 @@ use crate::error::{ApprovalError, Code};
 use crate::id::{PersonId, RequestId};
 use crate::lifecycle::{Ask, Command, Created, RequestState};
 use crate::permit::Permit;
+use crate::policy::Policy;
 use crate::ports::DirectoryError;
 use crate::principal::{Agent, Standing};
 use crate::proposal::Proposal;
@@ -131,7 +132,17 @@ impl Asking {
 
     /// Records the request, or finds the one this call has made already.
     async fn ask(&self, key: Option<IdempotencyKey>) -> Result<Asked, ApprovalError> {
-        let policy = self.inner.policy();
+        self.inner
+            .policy
+            .try_with(|policy| self.ask_under(policy, key))
+            .await
+    }
+
+    async fn ask_under(
+        &self,
+        policy: Arc<Policy>,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Asked, ApprovalError> {
         let asked_at = self.inner.clock.now();
         let engines = &self.inner.engines;
         let judgement = engines.judge(&policy, &self.proposal, asked_at).await;

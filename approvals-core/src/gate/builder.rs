@@ -1,9 +1,10 @@
 //! Building a gate: the decisions, in order.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::reload::Held;
 use super::signing::{Keys, Known, LocalSigner};
 use super::{Gate, Inner, Options};
 use crate::anchor::{Anchoring, Anchors};
@@ -358,7 +359,8 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
     /// - `AuditTampered` when the end of the log does not verify, or does not fit the head pin;
     /// - `Misuse` when two policy engines share a name;
     /// - `PolicyInvalid` when the policy is older than one that was in force, or differs from it
-    ///   under the same version;
+    ///   under the same version, and when it differs from one in force that says who must approve
+    ///   its replacement: see [`Gate::propose_policy`];
     /// - `StoreUnavailable`, `AuditUnavailable` when the store cannot be read or written.
     pub async fn open(self) -> Result<Gate, ApprovalError> {
         let gate = self.assemble()?;
@@ -401,7 +403,7 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
         Ok(Gate(Arc::new(Inner {
             anchors,
             journal,
-            policy: RwLock::new(Arc::new(self.policy)),
+            policy: Held::new(self.policy),
             engines,
             people: self.people,
             clock: self.rest.clock,
@@ -435,13 +437,7 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
 
 impl Gate {
     fn first_steps(&self) -> Vec<Work> {
-        let policy = self.policy();
-        let (version, digest, text) = (policy.version(), policy.digest(), policy.text().to_owned());
-        let mut steps = vec![Work::Policy {
-            version,
-            digest,
-            text,
-        }];
+        let mut steps = vec![Work::Policy((*self.policy()).clone())];
         steps.extend(self.0.channels.iter().cloned().map(Work::Channel));
         steps.push(Work::Sweep);
         steps

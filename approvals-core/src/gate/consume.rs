@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::Inner;
+use crate::commit::Answer;
 use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{RecordId, RequestId};
 use crate::lifecycle::{Attempt, Command, Consumption, Finished, RequestState, Reviewed};
 use crate::permit::{PermitPort, Queued};
+use crate::policy::Policy;
 use crate::proposal::Proposal;
 use crate::review::Vote;
 
@@ -37,11 +39,11 @@ impl PermitPort for Port {
         let (inner, proposal) = (Arc::clone(&self.inner), Arc::clone(&self.proposal));
         let (approved, by) = (Arc::clone(&self.approved), self.by(attempt));
         Box::pin(async move {
-            let gathered = facts(&inner, proposal, &approved, digest, by);
-            let command = Command::Consume(Box::new(gathered.await?));
-            // When nobody waits for the answer any more, the permit reports that nothing started.
-            let ticket = inner.journal.command(command);
-            let used = inner.patient(ticket).await?;
+            let once = |policy| {
+                let proposal = Arc::clone(&proposal);
+                used_under(&inner, policy, proposal, &approved, (digest, by))
+            };
+            let used = inner.policy.try_with(once).await?;
             match used.refusal {
                 None => {
                     inner.alarm(&approved);
@@ -88,6 +90,20 @@ impl PermitPort for Port {
     }
 }
 
+async fn used_under(
+    inner: &Inner,
+    policy: Arc<Policy>,
+    proposal: Arc<Proposal>,
+    approved: &RequestState,
+    (digest, by): (ActionDigest, Attempt),
+) -> Result<Answer, ApprovalError> {
+    let gathered = facts(inner, policy, proposal, approved, (digest, by));
+    let command = Command::Consume(Box::new(gathered.await?));
+    // When nobody waits for the answer any more, the permit reports that nothing started.
+    let ticket = inner.journal.command(command);
+    inner.patient(ticket).await
+}
+
 impl Port {
     fn by(&self, record: RecordId) -> Attempt {
         let boot = self.inner.journal.boot();
@@ -129,12 +145,11 @@ fn queued(inner: &Arc<Inner>, command: Command) -> Queued<()> {
 /// Everything that must still hold when the approval is used: who approved, and what policy says.
 async fn facts(
     inner: &Inner,
+    policy: Arc<Policy>,
     proposal: Arc<Proposal>,
     approved: &RequestState,
-    digest: ActionDigest,
-    by: Attempt,
+    (digest, by): (ActionDigest, Attempt),
 ) -> Result<Consumption, ApprovalError> {
-    let policy = inner.policy();
     let request = approved.id();
     let mut wish = Consumption::new(request, digest, by, (*policy).clone(), proposal);
     let given = |review: &&Reviewed| review.vote == Vote::Approve;

@@ -12,13 +12,14 @@ mod hold;
 mod notices;
 mod propose;
 mod receipts;
+mod reload;
 mod review;
 mod signing;
 mod wait;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -116,7 +117,7 @@ struct Inner {
     /// Ends before the journal does.
     anchors: Option<Anchors>,
     journal: Journal,
-    policy: RwLock<Arc<Policy>>,
+    policy: reload::Held,
     engines: Engines,
     people: Arc<dyn Directory>,
     clock: Arc<dyn Clock>,
@@ -172,22 +173,16 @@ impl Gate {
         }
     }
 
-    /// The policy in force.
+    /// The policy that this gate judges by. When another one is on record, nothing is asked or used.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.0.policy.read().unwrap_or_else(PoisonError::into_inner))
+        self.0.policy.get()
     }
 
     /// The time, as the gate sees it.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
-    }
-}
-
-impl Inner {
-    fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -11,6 +11,7 @@ mod body;
 mod key;
 mod keychain;
 mod note;
+mod policy_change;
 mod policy_text;
 mod receipt;
 mod record;
@@ -26,6 +27,7 @@ pub use note::{
     Checkpoint, KeyId, NoteError, NoteSignature, Origin, SignedCheckpoint, VerifierKey, sign_note,
     signature_line,
 };
+pub use policy_change::PolicyChange;
 pub use policy_text::{OtherText, PolicyTexts, policy_records};
 pub use receipt::{Receipt, ReceiptError, VerifiedReceipt};
 pub use record::{

@@ -7,7 +7,9 @@ use crate::id::{BootId, PersonId, RecordId, RequestId};
 use crate::lifecycle::Event;
 
 use super::body::Body;
-use super::{Hash, KeyRevocation, KeyRotation, Origin, SignedCheckpoint, VerifierKey};
+use super::{
+    Hash, KeyRevocation, KeyRotation, Origin, PolicyChange, SignedCheckpoint, VerifierKey,
+};
 
 /// The longest record, in bytes; tlog-tiles entries carry a 16-bit length.
 pub const MAX_RECORD: usize = 60_000;
@@ -93,6 +95,9 @@ pub enum LogEvent {
         /// [`LogEvent::PolicyPart`].
         text: String,
     },
+    /// `policy.changed`: the policy that comes into force in the next records was approved by those
+    /// whom the one before names for that.
+    PolicyChanged(Box<PolicyChange>),
     /// `policy.part`: a part of a policy text, right in front of the `policy.loaded` that it
     /// belongs to. No text is too long to be judged again from the log.
     PolicyPart {

@@ -8,6 +8,7 @@ mod command;
 mod decide;
 mod event;
 mod fold;
+mod replace;
 mod state;
 mod tally;
 #[cfg(test)]
@@ -23,6 +24,8 @@ pub use event::{
     PermitRefused, PostReviewed, ReviewRefused, Reviewed,
 };
 pub use fold::ImpossibleEvent;
+pub use replace::ReplaceFacts;
+pub(crate) use replace::{DIFF, NEW, OLD, replaced_under};
 pub use state::{Glass, Phase, RequestState};
 pub use tally::distinct_enough;
 use tally::progress;

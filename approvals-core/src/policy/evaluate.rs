@@ -41,9 +41,10 @@ impl Policy {
         let proposal = situation.proposal;
         let answer = match self.forbids_glass(proposal) {
             Some(forbidden) => Evaluation::Deny(forbidden),
-            None => self.by_rules(situation, holds).hardened(proposal),
+            None => self.by_rules(situation, holds),
         };
-        answer.at_least_for(&proposal.action.scope)
+        let raised = self.raised(answer, &proposal.action.scope);
+        raised.hardened(proposal)
     }
 
     fn by_rules(&self, situation: &Situation<'_>, holds: impl Fn(&Rule) -> Holds) -> Evaluation {

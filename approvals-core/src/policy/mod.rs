@@ -78,6 +78,13 @@
 //! recorded and told to all channels, and stays open until somebody who had no part in it signs
 //! `approvals review`; until then the same agent cannot break it again.
 //!
+//! # Replacing the policy
+//!
+//! `change = { require = [{ group = "security", n = 2 }], ttl = "4h" }` says who must approve that
+//! another policy takes this one's place, of the scope `approvals.policy.change`
+//! ([`Gate::propose_policy`](crate::Gate::propose_policy)). Rules for that scope can ask more people
+//! and never fewer. Without `change`, the next policy needs a higher version and nothing else.
+//!
 //! Trusted: who can modify the policy file can let anything run, so it belongs to an operator and
 //! never to the agent's user.
 
@@ -86,6 +93,7 @@ mod calendar;
 mod cases;
 mod compare;
 mod condition;
+mod diff;
 pub(crate) mod document;
 mod engine;
 mod evaluate;
@@ -94,6 +102,7 @@ mod floor;
 mod load;
 mod merge;
 mod model;
+mod name;
 mod quorum;
 mod rate;
 mod rates;
@@ -109,12 +118,14 @@ mod words;
 pub use cases::{Case, Cases, Expected};
 pub use compare::Strictness;
 pub(crate) use condition::Undisclosed;
+pub(crate) use diff::{apply, diff};
 pub use document::Finding;
 pub use engine::{Answer, EngineError, Judged, Opinion, PolicyEngine, WantedEngine};
 pub use explain::{ConditionTrace, Explanation, Match, RuleTrace, Seen};
-pub use floor::{ERASE, ERASE_NEEDS};
+pub use floor::{ERASE, ERASE_NEEDS, POLICY_CHANGE};
 pub use load::PolicyError;
 pub use model::{Policy, RuleSummary};
+pub use name::PolicyName;
 pub use quorum::{InvalidQuorum, Quorum};
 pub use rate::duration;
 pub(crate) use rates::Rates;

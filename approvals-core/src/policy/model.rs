@@ -8,6 +8,7 @@ use super::budget::{Budget, Takes};
 use super::calendar::Calendars;
 use super::condition::{Condition, Holds, Path, Situation, Undisclosed};
 use super::engine::WantedEngine;
+use super::name::PolicyName;
 use super::rate::Rate;
 use super::requirement::Requirement;
 use crate::clock::Timestamp;
@@ -28,6 +29,7 @@ struct Inner {
     digest: PolicyDigest,
     version: u64,
     default: Requirement,
+    change: Option<Requirement>,
     calendars: Calendars,
     rules: Vec<Rule>,
     /// The places of the rules by their exact scope or, for a wildcard, by what stands before the
@@ -42,6 +44,7 @@ struct Inner {
 pub(super) struct Parts {
     pub(super) version: u64,
     pub(super) default: Requirement,
+    pub(super) change: Option<Requirement>,
     pub(super) calendars: Calendars,
     pub(super) rules: Vec<Rule>,
     pub(super) engines: Vec<WantedEngine>,
@@ -108,6 +111,7 @@ impl Policy {
             digest: PolicyDigest::of(text.as_bytes()),
             version: parts.version,
             default: parts.default,
+            change: parts.change,
             calendars: parts.calendars,
             rules: parts.rules,
             index,
@@ -128,6 +132,12 @@ impl Policy {
         self.0.version
     }
 
+    /// Its version and its digest together.
+    #[must_use]
+    pub fn name(&self) -> PolicyName {
+        PolicyName::new(self.version(), self.digest())
+    }
+
     /// The text it was loaded from.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -138,6 +148,13 @@ impl Policy {
     #[must_use]
     pub fn default_requirement(&self) -> &Requirement {
         &self.0.default
+    }
+
+    /// Who must approve that another policy takes its place; none when whoever writes the file may
+    /// replace it.
+    #[must_use]
+    pub fn change(&self) -> Option<&Requirement> {
+        self.0.change.as_ref()
     }
 
     /// Every rule in words, in the order of the file.

@@ -3,10 +3,17 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use approvals_core::{ApprovalError, Code};
 
 use crate::files::sync_parent;
+
+/// How often the lock is tried before another process is taken to hold it.
+const LOOKS: u32 = 100;
+
+/// The time between two tries.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// Makes a directory that only its owner can enter; one that is there already is left as it is.
 pub(super) fn make_directory(path: &Path) -> Result<(), ApprovalError> {
@@ -61,6 +68,20 @@ pub(super) fn read_guarded(path: &Path, what: &str, key: &Path) -> Result<String
             path.display()
         ))),
     }
+}
+
+/// Keeps other processes that want the same lock out; ends with this process, however that ends.
+pub(super) fn alone(path: &Path, taken: &str) -> Result<File, ApprovalError> {
+    let file = File::open(path).map_err(|error| unavailable("open", path, &error))?;
+    // A program that this process starts holds a copy of a lock for a moment, between its birth and its first
+    // instruction: a lock that is let go may look taken for that long.
+    for _ in 0..LOOKS {
+        if file.try_lock().is_ok() {
+            return Ok(file);
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    Err(ApprovalError::new(Code::StoreUnavailable, taken))
 }
 
 /// The same, of a file that nobody but its owner may read either.

@@ -9,7 +9,8 @@
 //! | `log.vkey` | the public key that the log began with, under the log's name: what auditors pin | nobody |
 //! | `recovery.vkey` | the public half of the key that can revoke the ledger key | nobody |
 //! | `recovery.key` | its private half: move it to another place before anything else | nobody |
-//! | `policy.toml` | what each action takes | its owner |
+//! | `policy.toml` | what each action takes | its owner; [`Home::propose_policy`] when it says who must approve that |
+//! | `policy.toml.next` | the policy that is proposed, until it is in force | [`Home::propose_policy`] |
 //! | `people.toml` | who is who, and in which group | its owner |
 //! | `http.toml` | which token is which agent, if `approvals serve` runs here | its owner |
 //!
@@ -18,6 +19,7 @@
 //!
 //! The key in force is nowhere in a file of its own: it follows from `log.vkey` and the records, see [`Home::keys`].
 
+mod change;
 mod files;
 mod rekey;
 mod starter;
@@ -132,6 +134,7 @@ impl Home {
     /// As [`Home::signer`], [`Home::secrets`] and [`Home::store`].
     pub fn gate(&self) -> Result<HomeBuilder, ApprovalError> {
         self.check_settled()?;
+        self.check_policy_settled()?;
         self.gate_signed_by(self.signer()?)
     }
 
@@ -332,6 +335,12 @@ impl Paths {
     #[must_use]
     pub fn policy(&self) -> PathBuf {
         self.0.join("policy.toml")
+    }
+
+    /// The policy that is proposed, until it is in force.
+    #[must_use]
+    pub fn next_policy(&self) -> PathBuf {
+        self.0.join("policy.toml.next")
     }
 
     /// Who is who.

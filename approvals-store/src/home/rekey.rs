@@ -14,7 +14,6 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use approvals_core::gate::LocalSigner;
 use approvals_core::ledger::{KeyChain, KeyError, KeyRevocation, LedgerKey, VerifierKey};
@@ -24,12 +23,6 @@ use approvals_core::{ApprovalError, Code, Journal, Opening, key_chain};
 use super::{Home, damaged_key, files};
 use crate::failure::store_error;
 use crate::files::sync_parent;
-
-/// How often the lock is tried before another process is taken to hold it.
-const LOOKS: u32 = 100;
-
-/// The time between two tries.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// What becomes of the file of a key that was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,20 +246,10 @@ impl Home {
 
     /// Keeps other processes from changing the key meanwhile; ends with this process, however that ends.
     fn alone(&self) -> Result<File, ApprovalError> {
-        let path = self.paths.vkey();
-        let file = File::open(&path).map_err(|error| files::unavailable("open", &path, &error))?;
-        // A program that this process starts holds a copy of a lock for a moment, between its birth and its first
-        // instruction: a lock that is let go may look taken for that long.
-        for _ in 0..LOOKS {
-            if file.try_lock().is_ok() {
-                return Ok(file);
-            }
-            std::thread::sleep(BETWEEN_LOOKS);
-        }
-        Err(ApprovalError::new(
-            Code::StoreUnavailable,
+        files::alone(
+            &self.paths.vkey(),
             "another process is changing the ledger key; wait until it is done",
-        ))
+        )
     }
 }
 

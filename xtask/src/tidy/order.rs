@@ -26,7 +26,7 @@ const ORDER: &[&[&str]] = &[
     &["memory"],
     &["gate"],
     &["guard"],
-    &["erasure"],
+    &["erasure", "policy_change"],
     &["testing"],
 ];
 

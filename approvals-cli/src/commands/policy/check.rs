@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use approvals_core::policy::RuleSummary;
+use approvals_core::policy::{POLICY_CHANGE, RuleSummary};
 use approvals_core::{Code, GroupName, People, Policy, Requirement};
 use approvals_store::home::Home;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ fn good(judges: &Judges) -> Answer {
     let rules = in_order(&judges.policy);
     let groups = policy_groups(&judges.people);
     let mut text = judges.text();
-    text.push_str(&rules_text(&rules, judges.policy.default_requirement()));
+    text.push_str(&rules_text(&rules, &judges.policy));
     text.push_str("\ngroups\n");
     let rows: Vec<Vec<String>> = groups
         .iter()
@@ -65,7 +65,7 @@ fn good(judges: &Judges) -> Answer {
     Answer::new(text, good_json(judges, &rules, &groups))
 }
 
-fn rules_text(rules: &[RuleSummary], default: &Requirement) -> String {
+fn rules_text(rules: &[RuleSummary], policy: &Policy) -> String {
     let mut rows: Vec<Vec<String>> = rules
         .iter()
         .map(|rule| {
@@ -77,11 +77,19 @@ fn rules_text(rules: &[RuleSummary], default: &Requirement) -> String {
             ]
         })
         .collect();
+    if let Some(change) = policy.change() {
+        rows.push(vec![
+            "  change".to_owned(),
+            "-".to_owned(),
+            POLICY_CHANGE.to_owned(),
+            needs(change),
+        ]);
+    }
     rows.push(vec![
         "  default".to_owned(),
         "-".to_owned(),
         "*".to_owned(),
-        needs(default),
+        needs(policy.default_requirement()),
     ]);
     let title = "\nrules, in the order they are looked at (of all that match, deny wins, then every require, then auto)\n";
     format!("{title}{}", draw::table(&rows))
@@ -119,7 +127,7 @@ fn good_json(judges: &Judges, rules: &[RuleSummary], groups: &[(GroupName, usize
         .collect();
     json!({
         "version": policy.version(), "digest": policy.digest(), "rules": rules,
-        "default": needs(policy.default_requirement()), "groups": groups,
+        "default": needs(policy.default_requirement()), "change": policy.change().map(needs), "groups": groups,
         "unchecked": policy.unchecked(), "findings": [], "engines": engines_json(judges), "wants": wants,
     })
 }

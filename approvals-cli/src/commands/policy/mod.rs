@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod judges;
 mod past;
+mod propose;
 mod shadow;
 mod test;
 mod what_if;
@@ -18,6 +19,7 @@ use super::wait;
 pub(crate) fn run(cli: &Cli, printer: &Printer, policy: &Policy) -> Result<Answer, Failure> {
     match policy {
         Policy::Check(check) => check::run(cli, check),
+        Policy::Propose(propose) => wait(propose::run(cli, printer, propose)),
         Policy::Test(test) => wait(test::run(cli, test)),
         Policy::Explain(explain) => wait(explain::run(cli, explain)),
         Policy::WhatIf(what_if) => wait(what_if::run(cli, what_if)),

@@ -16,8 +16,8 @@ use crate::request::{IdempotencyKey, PolicyRef};
 use crate::review::Evidence;
 use crate::sealed::ActionRecord;
 use parts::{
-    Actor, ApprovedBody, Decision, ErasedBody, HeadBody, NoticeBody, OutcomeBody, PrevBody,
-    RefusalBody, Subject,
+    Actor, ApprovedBody, ChangeBody, Decision, ErasedBody, HeadBody, NoticeBody, OutcomeBody,
+    PrevBody, RefusalBody, Subject,
 };
 
 macro_rules! members {
@@ -76,6 +76,7 @@ members! {
     outcome: OutcomeBody,
     notice: NoticeBody,
     erased: ErasedBody,
+    change: ChangeBody,
     vkey: VerifierKey,
     recovery_vkey: VerifierKey,
     old_vkey: VerifierKey,
@@ -140,6 +141,7 @@ const KINDS: &[(&str, &[&str])] = &[
         "key.revoked",
         &["vkey", "last_good_size", "new_vkey", "endorsement"],
     ),
+    ("policy.changed", &["change"]),
     ("policy.part", &["policy", "text"]),
     ("policy.loaded", &["policy", "text"]),
     ("anchor.recorded", &["anchor"]),
@@ -155,6 +157,7 @@ pub(super) fn kind(entry: &Entry) -> &str {
         Entry::Log(LogEvent::Opened { .. }) => "log.opened",
         Entry::Log(LogEvent::KeyRotated(_)) => "key.rotated",
         Entry::Log(LogEvent::KeyRevoked(_)) => "key.revoked",
+        Entry::Log(LogEvent::PolicyChanged(_)) => "policy.changed",
         Entry::Log(LogEvent::PolicyPart { .. }) => "policy.part",
         Entry::Log(LogEvent::PolicyLoaded { .. }) => "policy.loaded",
         Entry::Log(LogEvent::Anchored(_)) => "anchor.recorded",

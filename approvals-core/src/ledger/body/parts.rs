@@ -8,8 +8,9 @@ use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::error::Code;
 use crate::id::{GroupName, PersonId, RequestId};
-use crate::ledger::SignedCheckpoint;
+use crate::ledger::{PolicyChange, SignedCheckpoint};
 use crate::lifecycle::Erased;
+use crate::policy::PolicyName;
 use crate::principal::Assurance;
 use crate::review::Vote;
 
@@ -123,6 +124,33 @@ impl ErasedBody {
     pub(super) fn read(self) -> Erased {
         let authority = (self.authority, self.digest);
         Erased::new(self.commitments, self.basis, authority, self.opened)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct ChangeBody {
+    old: PolicyName,
+    new: PolicyName,
+    authority: RequestId,
+    digest: ActionDigest,
+    opened: Vec<String>,
+}
+
+impl ChangeBody {
+    pub(super) fn of(change: &PolicyChange) -> Self {
+        Self {
+            old: change.old,
+            new: change.new,
+            authority: change.authority,
+            digest: change.digest,
+            opened: change.opened.clone(),
+        }
+    }
+
+    pub(super) fn read(self) -> PolicyChange {
+        let authority = (self.authority, self.digest);
+        PolicyChange::new((self.old, self.new), authority, self.opened)
     }
 }
 

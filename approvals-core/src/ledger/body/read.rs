@@ -52,6 +52,7 @@ impl Body {
                 };
                 LogEvent::Recovered { pinned }
             }
+            "policy.changed" => LogEvent::PolicyChanged(Box::new(self.change?.read())),
             "policy.part" => {
                 let policy = self.policy.filter(names_only)?;
                 LogEvent::PolicyPart {

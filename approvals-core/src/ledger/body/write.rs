@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::Body;
 use super::parts::{
-    Actor, ApprovedBody, Decision, ErasedBody, HeadBody, NoticeBody, OutcomeBody, RefusalBody,
+    Actor, ApprovedBody, ChangeBody, Decision, ErasedBody, HeadBody, NoticeBody, OutcomeBody,
+    RefusalBody,
 };
 use crate::id::PersonId;
 use crate::ledger::LogEvent;
@@ -39,6 +40,7 @@ impl Body {
                 self.policy = Some(PolicyRef::new(*version, *digest, Vec::new()));
                 self.text = Some(text.clone());
             }
+            LogEvent::PolicyChanged(change) => self.change = Some(ChangeBody::of(change)),
             LogEvent::PolicyPart {
                 version,
                 digest,

@@ -95,6 +95,9 @@ rules! {
         Digest = "authority.digest",
         /// A policy came into force after one with a higher version.
         PolicyVersion = "authority.policy_version",
+        /// A policy took the place of one that says who must approve that, and they did not approve
+        /// exactly this.
+        PolicyChange = "authority.policy_change",
         /// A policy is not on record with its whole text, or the text is no policy.
         PolicyText = "authority.policy_text",
         /// A request names a policy that was not in force, or rules that did not decide.

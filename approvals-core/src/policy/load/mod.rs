@@ -3,6 +3,7 @@
 mod auto;
 mod budget;
 mod calendar;
+mod change;
 mod engine;
 mod escalate;
 mod requirement;
@@ -128,11 +129,14 @@ fn read(
     let names = calendar::names(file);
     let mut loader = Loader::new(groups, guarded, names, findings);
     let default = loader.default(file);
+    let change = loader.change(file);
     let engines = loader.engines(file);
     let (rules, unchecked) = loader.rules(file)?;
+    change::replaceable(file, &rules, findings);
     Some(Parts {
         version: version?,
         default: default?,
+        change: change?,
         engines: engines?,
         calendars: calendars?,
         rules,
@@ -147,5 +151,5 @@ fn version(file: Section<'_, '_>, findings: &mut Findings) -> Option<u64> {
     u64::try_from(number).ok()
 }
 
-const KEYS: &[&str] = &["version", "default", "calendar", "engine", "rule"];
+const KEYS: &[&str] = &["version", "default", "change", "calendar", "engine", "rule"];
 const MAX_BYTES: usize = 1 << 20;

@@ -154,7 +154,7 @@ fn widened(quorum: Quorum, widenings: &[Widening]) -> Quorum {
     })
 }
 
-const DEFAULT_KEYS: &[&str] = &["require", "escalate", "ttl", "use_within"];
+pub(super) const DEFAULT_KEYS: &[&str] = &["require", "escalate", "ttl", "use_within"];
 const QUORUM_KEYS: &[&str] = &["group", "n", "min_assurance"];
 const MAX_QUORUMS: usize = 64;
 /// How many known names a message lists.

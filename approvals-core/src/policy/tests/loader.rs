@@ -3,7 +3,7 @@
 use super::*;
 
 /// The one finding of a policy whose rules are these.
-fn check(rules: &str, want: &str) {
+pub(super) fn check(rules: &str, want: &str) {
     let text =
         format!("version = 1\ndefault = {{ require = [{{ group = \"oncall\" }}] }}\n{rules}");
     check_text(&text, want);
@@ -45,7 +45,7 @@ fn threat_43_a_policy_must_be_whole() {
     );
     check_text(
         &format!("version = 1\n{default}\nallow = true"),
-        "line 3: `allow` is not known here; use `version`, `default`, `calendar`, `engine`, `rule`",
+        "line 3: `allow` is not known here; use `version`, `default`, `change`, `calendar`, `engine`, `rule`",
     );
     check_text(
         "version = 1",

@@ -5,6 +5,7 @@ mod budgets;
 mod calendars;
 mod caps;
 mod cases;
+mod change;
 mod engines;
 mod escalation;
 mod explained;

@@ -6,6 +6,7 @@
 
 mod asked;
 mod book;
+mod changed;
 mod erased;
 mod evidence;
 mod glass;
@@ -92,8 +93,11 @@ impl Replay {
         source: &mut dyn Disclosures,
         findings: &mut Findings,
     ) {
+        self.policies.go_on_from_change(&record.entry, findings);
         match &record.entry {
-            Entry::Log(event) => self.log_event(event, Place::record(here.seq), findings),
+            Entry::Log(event) => {
+                self.log_event(event, record.writer.boot, Place::record(here.seq), findings);
+            }
             Entry::Request(request, event) => {
                 let mut scene = Scene {
                     request: *request,
@@ -115,7 +119,11 @@ impl Replay {
         }
     }
 
-    fn log_event(&mut self, event: &LogEvent, place: Place, findings: &mut Findings) {
+    fn log_event(&mut self, event: &LogEvent, boot: BootId, place: Place, findings: &mut Findings) {
+        if let LogEvent::PolicyChanged(change) = event {
+            let state = self.book.state(change.authority).cloned().map(Arc::new);
+            self.policies.changed(change, state, boot, place);
+        }
         self.policies.look(event, place, findings);
         self.links.look(event, place, findings);
     }
@@ -269,7 +277,8 @@ impl Replay {
     }
 
     /// Says what should have followed and did not, and what is missing for good.
-    pub(super) fn finish(self, findings: &mut Findings) -> Replayed {
+    pub(super) fn finish(mut self, findings: &mut Findings) -> Replayed {
+        self.policies.finish(findings);
         let mut missing = self.missing;
         missing.finish(findings);
         let (mut in_doubt, mut live) = (Vec::new(), 0);

@@ -1,5 +1,6 @@
 //! The policy in force, read from the log.
 
+use super::changed::{Changing, judge};
 use crate::digest::PolicyDigest;
 use crate::ledger::verify::findings::{Findings, Place};
 use crate::ledger::verify::rule::Rule;
@@ -12,7 +13,9 @@ pub(super) struct Policies {
     texts: PolicyTexts,
     last: Option<(u64, PolicyDigest)>,
     /// None while there is none, or none that can be judged by.
-    in_force: Option<Policy>,
+    pub(super) in_force: Option<Policy>,
+    /// What the record in front of this one says of who approved the policy that follows.
+    pub(super) changing: Option<Changing>,
 }
 
 impl Policies {
@@ -24,19 +27,25 @@ impl Policies {
         else {
             return;
         };
+        let (changing, old) = (self.changing.take(), self.in_force.take());
         if self.last.is_some_and(|(last, _)| *version <= last) {
             let message = format!("policy version {version} came into force after a higher one");
             findings.add(Rule::PolicyVersion, place, message);
         }
-        self.last = Some((*version, *digest));
-        self.in_force = None;
+        let last = self.last.replace((*version, *digest));
         let read = match text {
             Some(Ok(text)) => Policy::on_record(&text).map_err(|error| error.to_string()),
             Some(Err(other)) => Err(other.to_string()),
             None => Err("there is no text".to_owned()),
         };
         match read {
-            Ok(policy) if policy.version() == *version => self.in_force = Some(policy),
+            Ok(policy) if policy.version() == *version => {
+                let judged = judge(last, old, changing, &policy);
+                if let Err(message) = judged {
+                    findings.add(Rule::PolicyChange, place, message);
+                }
+                self.in_force = Some(policy);
+            }
             Ok(policy) => {
                 let own = policy.version();
                 let message = format!("the text on record is of version {own}, not {version}");
