@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use tokio::sync::Mutex;
+
 use super::Gate;
 use crate::commit::Work;
 use crate::error::{ApprovalError, Code};
@@ -11,15 +13,22 @@ use crate::policy::Policy;
 /// The policy that a gate judges by. Whether it is the one on record is looked at whenever something
 /// is asked or used, so that holding another one lets nothing through.
 #[derive(Debug)]
-pub(super) struct Held(RwLock<Arc<Policy>>);
+pub(super) struct Held {
+    policy: RwLock<Arc<Policy>>,
+    /// One change at a time, so that whoever is refused goes back to a policy that was not.
+    changes: Mutex<()>,
+}
 
 impl Held {
     pub(super) fn new(policy: Policy) -> Self {
-        Self(RwLock::new(Arc::new(policy)))
+        Self {
+            policy: RwLock::new(Arc::new(policy)),
+            changes: Mutex::new(()),
+        }
     }
 
     pub(super) fn get(&self) -> Arc<Policy> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.policy.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Judges by the policy that is held, and once more when this gate got another one meanwhile: a
@@ -44,18 +53,10 @@ impl Held {
 
     /// Queues a step that puts a policy on record, and holds that policy from the same moment on:
     /// what was judged by the one before is in front of it in the queue, or refused.
-    fn swap<T>(&self, policy: Policy, queue: impl FnOnce() -> T) -> (T, Arc<Policy>) {
-        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+    fn swap<T>(&self, policy: Arc<Policy>, queue: impl FnOnce() -> T) -> (T, Arc<Policy>) {
+        let mut held = self.policy.write().unwrap_or_else(PoisonError::into_inner);
         let queued = queue();
-        (queued, std::mem::replace(&mut *held, Arc::new(policy)))
-    }
-
-    /// Goes back to a policy, unless somebody has swapped in another one since.
-    fn back(&self, from: &Policy, to: Arc<Policy>) {
-        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if held.digest() == from.digest() {
-            *held = to;
-        }
+        (queued, std::mem::replace(&mut *held, policy))
     }
 }
 
@@ -112,7 +113,9 @@ impl Gate {
 
     async fn put_into_force(&self, policy: Policy, work: Work) -> Result<u64, ApprovalError> {
         let held = &self.0.policy;
-        let (ticket, before) = held.swap(policy.clone(), || self.0.journal.submit(work));
+        let _one = held.changes.lock().await;
+        let queue = || self.0.journal.submit(work);
+        let (ticket, before) = held.swap(Arc::new(policy), queue);
         // Without a limit: which policy is in force must be known before anybody is told.
         let refused = match ticket.await {
             Ok(answer) => match answer.refusal {
@@ -121,7 +124,7 @@ impl Gate {
             },
             Err(error) => error,
         };
-        held.back(&policy, before);
+        held.swap(before, || ());
         Err(refused)
     }
 }
