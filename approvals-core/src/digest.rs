@@ -50,14 +50,14 @@ macro_rules! digest_type {
             /// The first eight hexadecimal digits, for people to compare at a glance.
             #[must_use]
             pub fn short(&self) -> String {
-                self.0.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+                hex(&self.0).chars().take(8).collect()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("sha256:")?;
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(&hex(&self.0))
             }
         }
 
@@ -106,6 +106,17 @@ fn read_hex(text: &str) -> Option<[u8; 32]> {
         *slot = nibble(*high)? << 4 | nibble(*low)?;
     }
     Some(out)
+}
+
+/// The bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    let mut out = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        out.push(digit(byte >> 4));
+        out.push(digit(byte & 15));
+    }
+    out
 }
 
 /// What a lower-case hexadecimal digit stands for.

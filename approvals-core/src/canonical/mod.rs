@@ -202,9 +202,9 @@ pub fn to_value<T: serde::Serialize + ?Sized>(value: &T) -> Result<Value, NonCan
 /// # Errors
 /// [`NonCanonical`] when the value has no single canonical form, or its `Serialize` fails.
 pub fn to_bytes<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, NonCanonical> {
-    let mut out = String::with_capacity(512);
-    value.serialize(ser::Serializer::new(&mut out))?;
-    Ok(out.into_bytes())
+    let mut sheet = ser::Sheet::with_capacity(1024);
+    value.serialize(ser::Serializer::new(&mut sheet))?;
+    Ok(sheet.into_text().into_bytes())
 }
 
 /// Why a value has no single canonical form.
@@ -237,7 +237,14 @@ pub(crate) fn integer(number: i128) -> Result<Value, NonCanonical> {
 }
 
 pub(crate) fn by_utf16(left: &str, right: &str) -> Ordering {
-    left.encode_utf16().cmp(right.encode_utf16())
+    // The bytes of UTF-8 sort as the units of UTF-16 do, but for characters beyond the first plane
+    // (bytes from 0xf0) against the end of the first (from 0xee).
+    let mut pairs = left.bytes().zip(right.bytes());
+    match pairs.find(|(left, right)| left != right) {
+        None => left.len().cmp(&right.len()),
+        Some((left, right)) if left < 0xee && right < 0xee => left.cmp(&right),
+        Some(_) => left.encode_utf16().cmp(right.encode_utf16()),
+    }
 }
 
 pub(crate) fn clip(text: &str) -> String {

@@ -7,20 +7,53 @@ use super::{MAX_BYTES, MAX_DEPTH, NonCanonical, by_utf16, clip, integer, parse, 
 
 type Result<T> = std::result::Result<T, NonCanonical>;
 
-/// Prints onto the end of one string.
+/// What is printed, and the room in which members are put in order: one of each, however deep the
+/// value nests.
+#[derive(Default)]
+pub(super) struct Sheet {
+    text: String,
+    /// The members of every record that is still open, innermost last.
+    members: Vec<Member>,
+    aside: String,
+}
+
+struct Member {
+    name: Name,
+    from: usize,
+    to: usize,
+}
+
+impl Sheet {
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self {
+            text: String::with_capacity(bytes),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+}
+
+/// Prints onto the end of one sheet.
 pub(super) struct Serializer<'a> {
-    out: &'a mut String,
+    sheet: &'a mut Sheet,
     depth: usize,
 }
 
 impl<'a> Serializer<'a> {
-    pub(super) fn new(out: &'a mut String) -> Self {
-        Self { out, depth: 0 }
+    pub(super) fn new(sheet: &'a mut Sheet) -> Self {
+        Self { sheet, depth: 0 }
+    }
+
+    fn out(&mut self) -> &mut String {
+        &mut self.sheet.text
     }
 
     fn printed(self) -> Result<()> {
         // A hostile value ends in an error and not in memory.
-        if self.out.len() > MAX_BYTES {
+        if self.sheet.text.len() > MAX_BYTES {
             let message = format!(
                 "the value is longer than {MAX_BYTES} bytes; pass a reference to it and its digest instead"
             );
@@ -29,10 +62,17 @@ impl<'a> Serializer<'a> {
         Ok(())
     }
 
-    fn whole(self, number: impl TryInto<i128>) -> Result<()> {
+    fn whole(mut self, number: impl TryInto<i128>) -> Result<()> {
         let number = number.try_into().unwrap_or(i128::MAX);
-        write::value(self.out, &integer(number)?);
+        write::value(self.out(), &integer(number)?);
         self.printed()
+    }
+
+    fn again(&mut self) -> Serializer<'_> {
+        Serializer {
+            sheet: self.sheet,
+            depth: self.depth,
+        }
     }
 
     fn deeper(&mut self) -> Result<Serializer<'_>> {
@@ -42,7 +82,7 @@ impl<'a> Serializer<'a> {
             )));
         }
         Ok(Serializer {
-            out: self.out,
+            sheet: self.sheet,
             depth: self.depth + 1,
         })
     }
@@ -50,18 +90,18 @@ impl<'a> Serializer<'a> {
     /// Opens `{"variant":`, which `end` closes with one brace more.
     fn variant(mut self, variant: &str) -> Result<Self> {
         self.deeper()?;
-        self.out.push('{');
-        write::text(self.out, variant);
-        self.out.push(':');
+        self.out().push('{');
+        write::text(self.out(), variant);
+        self.out().push(':');
         self.depth += 1;
         Ok(self)
     }
 
     fn list(mut self, end: &'static str) -> Result<List<'a>> {
         self.deeper()?;
-        self.out.push('[');
+        self.out().push('[');
         Ok(List {
-            from: self.out.len(),
+            from: self.sheet.text.len(),
             printer: Self {
                 depth: self.depth + 1,
                 ..self
@@ -72,15 +112,15 @@ impl<'a> Serializer<'a> {
 
     fn fields(mut self, end: &'static str) -> Result<Fields<'a>> {
         self.deeper()?;
-        self.out.push('{');
-        let start = self.out.len();
+        self.out().push('{');
+        let (start, first) = (self.sheet.text.len(), self.sheet.members.len());
         Ok(Fields {
             printer: Self {
                 depth: self.depth + 1,
                 ..self
             },
             start,
-            names: Vec::new(),
+            first,
             sorted: true,
             end,
             number: false,
@@ -99,8 +139,8 @@ impl<'a> ser::Serializer for Serializer<'a> {
     type SerializeStruct = Fields<'a>;
     type SerializeStructVariant = Fields<'a>;
 
-    fn serialize_bool(self, v: bool) -> Result<()> {
-        self.out.push_str(if v { "true" } else { "false" });
+    fn serialize_bool(mut self, v: bool) -> Result<()> {
+        self.out().push_str(if v { "true" } else { "false" });
         self.printed()
     }
     fn serialize_i8(self, v: i8) -> Result<()> {
@@ -137,20 +177,24 @@ impl<'a> ser::Serializer for Serializer<'a> {
         // Widening is exact, so what is shown is the number that runs, to the last digit.
         self.serialize_f64(f64::from(v))
     }
-    fn serialize_f64(self, v: f64) -> Result<()> {
+    fn serialize_f64(mut self, v: f64) -> Result<()> {
         if !v.is_finite() {
             return Err(NonCanonical::new(
                 "NaN and infinities have no canonical form; pass a finite number or an Option",
             ));
         }
-        write::float(self.out, v);
+        write::float(self.out(), v);
         self.printed()
     }
     fn serialize_char(self, v: char) -> Result<()> {
         self.serialize_str(v.encode_utf8(&mut [0; 4]))
     }
-    fn serialize_str(self, v: &str) -> Result<()> {
-        write::text(self.out, v);
+    fn serialize_str(mut self, v: &str) -> Result<()> {
+        write::text(self.out(), v);
+        self.printed()
+    }
+    fn collect_str<T: std::fmt::Display + ?Sized>(mut self, v: &T) -> Result<()> {
+        write::displayed(self.out(), v).map_err(|error| NonCanonical::new(error.to_string()))?;
         self.printed()
     }
     fn serialize_bytes(self, v: &[u8]) -> Result<()> {
@@ -162,8 +206,8 @@ impl<'a> ser::Serializer for Serializer<'a> {
     fn serialize_some<T: Serialize + ?Sized>(self, v: &T) -> Result<()> {
         v.serialize(self)
     }
-    fn serialize_unit(self) -> Result<()> {
-        self.out.push_str("null");
+    fn serialize_unit(mut self) -> Result<()> {
+        self.out().push_str("null");
         self.printed()
     }
     fn serialize_unit_struct(self, _: &'static str) -> Result<()> {
@@ -182,12 +226,9 @@ impl<'a> ser::Serializer for Serializer<'a> {
         variant: &'static str,
         v: &T,
     ) -> Result<()> {
-        let inner = self.variant(variant)?;
-        v.serialize(Serializer {
-            out: &mut *inner.out,
-            depth: inner.depth,
-        })?;
-        inner.out.push('}');
+        let mut inner = self.variant(variant)?;
+        v.serialize(inner.again())?;
+        inner.out().push('}');
         inner.printed()
     }
     fn serialize_seq(self, _: Option<usize>) -> Result<List<'a>> {
@@ -238,17 +279,14 @@ pub(super) struct List<'a> {
 
 impl List<'_> {
     fn push<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<()> {
-        if self.printer.out.len() > self.from {
-            self.printer.out.push(',');
+        if self.printer.sheet.text.len() > self.from {
+            self.printer.out().push(',');
         }
-        item.serialize(Serializer {
-            out: &mut *self.printer.out,
-            depth: self.printer.depth,
-        })
+        item.serialize(self.printer.again())
     }
 
-    fn close(self) -> Result<()> {
-        self.printer.out.push_str(self.end);
+    fn close(mut self) -> Result<()> {
+        self.printer.out().push_str(self.end);
         self.printer.printed()
     }
 }
@@ -278,8 +316,8 @@ list_like!(
 pub(super) struct Fields<'a> {
     printer: Serializer<'a>,
     start: usize,
-    /// Each name, and where its member begins.
-    names: Vec<(Name, usize)>,
+    /// Where its members begin among those of the sheet.
+    first: usize,
     sorted: bool,
     end: &'static str,
     number: bool,
@@ -289,75 +327,86 @@ type Name = std::borrow::Cow<'static, str>;
 
 impl Fields<'_> {
     fn name(&mut self, name: Name) {
-        if let Some((last, _)) = self.names.last() {
-            self.printer.out.push(',');
-            self.sorted &= by_utf16(last, &name).is_lt();
+        let sheet = &mut *self.printer.sheet;
+        let before = sheet.members.get(self.first..).and_then(<[_]>::last);
+        if let Some(before) = before {
+            self.sorted &= by_utf16(&before.name, &name).is_lt();
+            sheet.text.push(',');
         }
-        self.names
-            .push((Clone::clone(&name), self.printer.out.len()));
-        write::text(self.printer.out, &name);
-        self.printer.out.push(':');
+        let from = sheet.text.len();
+        write::text(&mut sheet.text, &name);
+        sheet.text.push(':');
+        sheet.members.push(Member {
+            name,
+            from,
+            to: from,
+        });
     }
 
     fn value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
-        value.serialize(Serializer {
-            out: &mut *self.printer.out,
-            depth: self.printer.depth,
-        })
+        value.serialize(self.printer.again())?;
+        let sheet = &mut *self.printer.sheet;
+        if let Some(member) = sheet.members.last_mut() {
+            member.to = sheet.text.len();
+        }
+        Ok(())
     }
 
     fn close(mut self) -> Result<()> {
         if self.number {
+            self.printer.sheet.members.truncate(self.first);
             return self.exact_number();
         }
         if !self.sorted {
             self.sort()?;
         }
-        self.printer.out.push_str(self.end);
+        self.printer.sheet.members.truncate(self.first);
+        self.printer.out().push_str(self.end);
         self.printer.printed()
     }
 
     fn sort(&mut self) -> Result<()> {
-        let ends = self
-            .names
-            .iter()
-            .skip(1)
-            .map(|(_, from)| from - 1)
-            .chain([self.printer.out.len()]);
-        let mut members: Vec<(&Name, &str)> = Vec::with_capacity(self.names.len());
-        for ((name, from), to) in self.names.iter().zip(ends) {
-            members.push((name, self.printer.out.get(*from..to).unwrap_or_default()));
-        }
-        members.sort_unstable_by(|left, right| by_utf16(left.0, right.0));
+        let Sheet {
+            text,
+            members,
+            aside,
+        } = &mut *self.printer.sheet;
+        let members = members.get_mut(self.first..).unwrap_or_default();
+        members.sort_unstable_by(|left, right| by_utf16(&left.name, &right.name));
         let twice = members
             .windows(2)
-            .find(|pair| matches!(pair, [left, right] if left.0 == right.0));
-        if let Some([(name, _), _]) = twice {
+            .find(|pair| matches!(pair, [left, right] if left.name == right.name));
+        if let Some([Member { name, .. }, _]) = twice {
             return Err(NonCanonical::new(format!(
                 "the name `{}` stands twice",
                 clip(name)
             )));
         }
-        let texts: Vec<&str> = members.into_iter().map(|(_, text)| text).collect();
-        let sorted = texts.join(",");
-        self.printer.out.truncate(self.start);
-        self.printer.out.push_str(&sorted);
+        aside.clear();
+        for member in &*members {
+            if !aside.is_empty() {
+                aside.push(',');
+            }
+            aside.push_str(text.get(member.from..member.to).unwrap_or_default());
+        }
+        text.truncate(self.start);
+        text.push_str(aside);
         Ok(())
     }
 
     /// What was printed is `{"…":"123"`: the number is the text inside.
-    fn exact_number(self) -> Result<()> {
+    fn exact_number(mut self) -> Result<()> {
         let refuse = || NonCanonical::new("a number came in an unknown form");
         let printed = self
             .printer
-            .out
+            .out()
             .get(self.start..)
             .and_then(|member| member.split_once(':'));
         let text = printed
             .map(|(_, text)| text.trim_matches('"').to_owned())
             .ok_or_else(refuse)?;
-        self.printer.out.truncate(self.start - 1);
-        write::value(self.printer.out, &parse::number(&text)?);
+        self.printer.sheet.text.truncate(self.start - 1);
+        write::value(self.printer.out(), &parse::number(&text)?);
         self.printer.printed()
     }
 }
@@ -366,8 +415,9 @@ impl ser::SerializeMap for Fields<'_> {
     type Ok = ();
     type Error = NonCanonical;
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<()> {
-        let mut printed = String::new();
+        let mut printed = Sheet::default();
         key.serialize(Serializer::new(&mut printed))?;
+        let printed = printed.into_text();
         let name = match printed.as_bytes().first() {
             Some(b'"') => serde_json::from_str(&printed)
                 .map_err(|error| NonCanonical::new(error.to_string()))?,

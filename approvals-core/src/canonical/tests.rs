@@ -158,6 +158,11 @@ fn any_value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
+    fn names_sort_by_their_utf16_units(left in "[a-b\u{7ff}\u{d7ff}\u{e000}\u{fffd}\u{10000}\u{1f600}]{0,4}", right in "[a-b\u{7ff}\u{d7ff}\u{e000}\u{fffd}\u{10000}\u{1f600}]{0,4}") {
+        prop_assert_eq!(by_utf16(&left, &right), left.encode_utf16().cmp(right.encode_utf16()));
+    }
+
+    #[test]
     fn what_is_printed_reads_back_and_prints_the_same(value in any_value()) {
         let bytes = value.to_bytes();
         let back = parse(&bytes).unwrap();

@@ -1,5 +1,7 @@
 //! Prints the canonical bytes.
 
+use std::fmt;
+
 use super::Value;
 
 pub(super) fn value(out: &mut String, value_: &Value) {
@@ -58,11 +60,32 @@ pub(super) fn float(out: &mut String, number: f64) {
 }
 
 pub(super) fn text(out: &mut String, text: &str) {
-    use std::fmt::Write;
     out.push('"');
+    escaped(out, text);
+    out.push('"');
+}
+
+/// A text in the form that its `Display` gives it, without a copy of it.
+pub(super) fn displayed<T: fmt::Display + ?Sized>(out: &mut String, text: &T) -> fmt::Result {
+    struct Escaped<'a>(&'a mut String);
+    impl fmt::Write for Escaped<'_> {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            escaped(self.0, part);
+            Ok(())
+        }
+    }
+    out.push('"');
+    fmt::Write::write_fmt(&mut Escaped(out), format_args!("{text}"))?;
+    out.push('"');
+    Ok(())
+}
+
+fn escaped(out: &mut String, text: &str) {
+    use std::fmt::Write;
+    let odd = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
     let mut plain_from = 0;
     for (place, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+        if !odd(byte) {
             continue;
         }
         out.push_str(text.get(plain_from..place).unwrap_or_default());
@@ -81,5 +104,4 @@ pub(super) fn text(out: &mut String, text: &str) {
         }
     }
     out.push_str(text.get(plain_from..).unwrap_or_default());
-    out.push('"');
 }
