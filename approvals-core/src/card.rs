@@ -210,8 +210,10 @@ impl Card {
         lines
     }
 
-    /// What the action itself says: nothing here is the agent's word.
-    fn facts(&self) -> Vec<(&'static str, String)> {
+    /// What the action itself says, as named lines: nothing here is the agent's word, but every value
+    /// is its choice, so a channel draws them literally.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
         let action = &self.action;
         let function = Untrusted::new(&action.function);
         let mut lines = vec![("what", format!("{}  ({function})", action.scope))];
@@ -242,8 +244,10 @@ impl Card {
         lines
     }
 
-    /// What an approver must not miss when the glass is to be broken, or is.
-    fn broken_glass(&self) -> Vec<(&'static str, String)> {
+    /// What an approver must not miss when the glass is to be broken, or is, as named lines; the
+    /// agent's words among them are its claim.
+    #[must_use]
+    pub fn broken_glass(&self) -> Vec<(&'static str, String)> {
         let erased = || {
             let bound = self.action.break_glass.as_ref();
             bound.and_then(|_| self.erased_text())
@@ -269,7 +273,9 @@ impl Card {
         erased.map(|authority| format!("[erased under authority of {authority}]"))
     }
 
-    fn people(&self) -> String {
+    /// The agent and the people it acts for: those who may not approve.
+    #[must_use]
+    pub fn people(&self) -> String {
         let mut text = self.action.agent.to_string();
         if let Some(sponsor) = &self.action.sponsor {
             let _ = write!(text, " on behalf of {sponsor}");

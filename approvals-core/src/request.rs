@@ -176,6 +176,9 @@ pub struct Progress {
     pub group: crate::id::GroupName,
     /// How many of it are needed.
     pub need: u8,
+    /// How well each of them must be proven; a chat service alone vouches for
+    /// [`A1`](crate::principal::Assurance::A1).
+    pub assurance: crate::principal::Assurance,
     /// Who counts so far.
     pub have: Vec<PersonId>,
     /// The groups whose members may stand in by now, because nobody decided for a while.
@@ -200,6 +203,7 @@ impl Progress {
         Self {
             group,
             need,
+            assurance: crate::principal::Assurance::A1,
             have,
             also: Vec::new(),
             later: Vec::new(),

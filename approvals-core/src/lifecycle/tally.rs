@@ -52,6 +52,7 @@ pub(super) fn progress(
             .map(|voter| voter.person.clone())
             .collect();
         let mut progress = Progress::new(quorum.group.clone(), quorum.need.get(), have);
+        progress.assurance = quorum.assurance;
         for (group, after) in quorum.others() {
             if after <= state.waited() {
                 progress.also.push(group.clone());

@@ -12,6 +12,7 @@ const ALLOWED: &[&str] = &[
     "approvals-core/src/gate/authorize.rs",
     "approvals-core/src/sshsig.rs",
     "approvals-core/src/webauthn.rs",
+    "approvals-slack/src/interact/clicker.rs",
     "approvals-core/src/testing/script.rs",
     "approvals-core/src/lifecycle/tests.rs",
     "tests/",
