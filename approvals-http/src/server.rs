@@ -111,6 +111,7 @@ impl Server {
     /// `StoreUnavailable` when the listener fails.
     pub async fn serve(self, listener: TcpListener) -> Result<(), ApprovalError> {
         let app = self.router();
+        self.site.counters().begin(&self.site).await?;
         let (site, stop) = (self.site.clone(), self.stop());
         let mut beside = tokio::task::JoinSet::new();
         for work in self.background {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Caller, TokenHash};
 use crate::config::{Address, Config};
+use crate::metrics::Counters;
 use crate::problem::Problem;
 
 /// The gate, who is who, and the limits: what the handlers of a server work with. Cheap to clone.
@@ -25,6 +26,7 @@ struct Inner {
     asks: DefaultKeyedRateLimiter<AgentId>,
     looks: DefaultKeyedRateLimiter<PersonId>,
     stop: CancellationToken,
+    counters: Counters,
 }
 
 impl Site {
@@ -38,6 +40,7 @@ impl Site {
             looks: RateLimiter::keyed(Quota::per_minute(limits.person_per_minute)),
             config,
             stop: CancellationToken::new(),
+            counters: Counters::default(),
         }))
     }
 
@@ -69,6 +72,10 @@ impl Site {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.0.gate.now()
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
     }
 
     pub(crate) fn config(&self) -> &Config {

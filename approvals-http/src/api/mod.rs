@@ -1,5 +1,8 @@
 //! The API: requesters ask, approvers look and decide.
 
+mod approvals;
+mod card;
+mod events;
 mod requests;
 mod submission;
 mod view;
@@ -22,6 +25,12 @@ pub(crate) fn routes() -> Router<Site> {
         .routes(routes!(requests::look, requests::cancel))
         .routes(routes!(requests::consume))
         .routes(routes!(requests::outcome))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::show))
+        .routes(routes!(approvals::prepare))
+        .routes(routes!(approvals::decide))
+        .routes(routes!(events::follow))
+        .routes(routes!(crate::metrics::metrics))
         .split_for_parts();
     router.route("/openapi.json", get(async || axum::Json(described)))
 }
@@ -34,7 +43,8 @@ pub(crate) fn routes() -> Router<Site> {
     ),
     tags(
         (name = "requester", description = "The Agent Approval Protocol v1, for agents"),
-        (name = "approver", description = "For people who look and decide")
+        (name = "approver", description = "For people who look and decide"),
+        (name = "operator", description = "For whoever runs it")
     ),
     modifiers(&Schemes),
 )]
@@ -54,7 +64,7 @@ impl Modify for Schemes {
 /// What any route may answer instead, each as a problem with the stable code.
 #[derive(utoipa::IntoResponses)]
 #[expect(dead_code, reason = "only the description is used")]
-enum Refusals {
+pub(crate) enum Refusals {
     /// What was sent cannot be understood, or has no single form.
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(Problem),

@@ -1,0 +1,178 @@
+//! Counters for Prometheus. They count from the start of the process, and name no request and nobody.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use approvals_core::ledger::Entry;
+use approvals_core::lifecycle::Event;
+use approvals_core::ports::Filter;
+use approvals_core::{ApprovalError, RequestId, Timestamp};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use tokio::sync::Mutex;
+
+use crate::auth::Reading;
+use crate::feed;
+use crate::problem::Problem;
+use crate::site::Site;
+
+/// What has happened since the process began, as far as the log has been followed.
+#[derive(Debug, Default)]
+pub(crate) struct Counters(Mutex<Tally>);
+
+#[derive(Debug, Default)]
+struct Tally {
+    /// The first record that is not counted yet; none before the first look.
+    next: Option<u64>,
+    /// Records by kind.
+    kinds: BTreeMap<String, u64>,
+    /// Refusals by code: reviews, uses.
+    refused: BTreeMap<(&'static str, &'static str), u64>,
+    /// When what still waits was asked.
+    waiting: HashMap<RequestId, Timestamp>,
+    /// From ask to decision: how many within each bound.
+    within: [u64; BOUNDS.len()],
+    decided: u64,
+    seconds: f64,
+}
+
+/// Upper bounds of the time to decide, in seconds.
+const BOUNDS: [u32; 8] = [1, 5, 30, 60, 300, 900, 3600, 86_400];
+
+impl Counters {
+    /// Begins to count at the end of the log.
+    pub(crate) async fn begin(&self, site: &Site) -> Result<(), ApprovalError> {
+        let mut tally = self.0.lock().await;
+        if tally.next.is_none() {
+            tally.next = Some(feed::end(site.gate()).await?);
+        }
+        Ok(())
+    }
+
+    async fn text(&self, site: &Site) -> Result<String, ApprovalError> {
+        self.begin(site).await?;
+        let mut tally = self.0.lock().await;
+        tally.follow(site).await?;
+        let mut pending = Filter::pending();
+        pending.limit = MOST;
+        let pending = site.gate().list(pending).await?.len();
+        Ok(tally.print(pending, feed::end(site.gate()).await?, unanchored(site)))
+    }
+}
+
+impl Tally {
+    async fn follow(&mut self, site: &Site) -> Result<(), ApprovalError> {
+        let mut from = self.next.unwrap_or_default();
+        loop {
+            let (records, next) = feed::page(site.gate(), from).await?;
+            for record in &records {
+                if let Entry::Request(id, event) = &record.entry {
+                    *self.kinds.entry(record.kind().to_owned()).or_default() += 1;
+                    self.count(*id, event, record.at);
+                }
+            }
+            self.next = Some(next);
+            if next == from {
+                return Ok(());
+            }
+            from = next;
+        }
+    }
+
+    fn count(&mut self, id: RequestId, event: &Event, at: Timestamp) {
+        match event {
+            Event::Created(_) => {
+                self.waiting.insert(id, at);
+            }
+            Event::ReviewRefused(refused) => self.refuse("review", refused.code.as_str()),
+            Event::PermitRefused(refused) => self.refuse("permit", refused.code.as_str()),
+            Event::Approved(_) | Event::Denied(_) => {
+                if let Some(asked) = self.waiting.remove(&id) {
+                    self.took(at.since(asked));
+                }
+            }
+            Event::AutoApproved(_) | Event::Expired | Event::Cancelled => {
+                self.waiting.remove(&id);
+            }
+            _ => {}
+        }
+    }
+
+    fn refuse(&mut self, what: &'static str, code: &'static str) {
+        *self.refused.entry((what, code)).or_default() += 1;
+    }
+
+    fn took(&mut self, time: Duration) {
+        self.decided += 1;
+        self.seconds += time.as_secs_f64();
+        for (count, bound) in self.within.iter_mut().zip(BOUNDS) {
+            *count += u64::from(time <= Duration::from_secs(u64::from(bound)));
+        }
+    }
+
+    fn print(&self, pending: usize, size: u64, unanchored: Option<u64>) -> String {
+        let mut out = String::new();
+        let _ = writeln!(
+            out,
+            "# TYPE approvals_pending gauge\napprovals_pending {pending}"
+        );
+        let _ = writeln!(
+            out,
+            "# TYPE approvals_log_records gauge\napprovals_log_records {size}"
+        );
+        if let Some(unanchored) = unanchored {
+            let _ = writeln!(
+                out,
+                "# TYPE approvals_unanchored_records gauge\napprovals_unanchored_records {unanchored}"
+            );
+        }
+        out += "# TYPE approvals_records_total counter\n";
+        for (kind, count) in &self.kinds {
+            let _ = writeln!(out, "approvals_records_total{{kind=\"{kind}\"}} {count}");
+        }
+        out += "# TYPE approvals_refused_total counter\n";
+        for ((what, code), count) in &self.refused {
+            let _ = writeln!(
+                out,
+                "approvals_refused_total{{what=\"{what}\",code=\"{code}\"}} {count}"
+            );
+        }
+        out += "# TYPE approvals_decision_seconds histogram\n";
+        for (bound, count) in BOUNDS.iter().zip(self.within) {
+            let _ = writeln!(
+                out,
+                "approvals_decision_seconds_bucket{{le=\"{bound}\"}} {count}"
+            );
+        }
+        let (decided, seconds) = (self.decided, self.seconds);
+        let _ = writeln!(
+            out,
+            "approvals_decision_seconds_bucket{{le=\"+Inf\"}} {decided}"
+        );
+        let _ = writeln!(out, "approvals_decision_seconds_sum {seconds}");
+        let _ = writeln!(out, "approvals_decision_seconds_count {decided}");
+        out
+    }
+}
+
+fn unanchored(site: &Site) -> Option<u64> {
+    site.gate().anchoring().map(|status| status.unanchored)
+}
+
+/// More requests than this are not counted.
+const MOST: usize = 1_000_000;
+
+/// The counters, for whoever may look.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operator", security(("reader" = [])),
+    responses((status = 200, description = "Prometheus text", body = String, content_type = "text/plain"), crate::api::Refusals),
+)]
+pub(crate) async fn metrics(
+    State(site): State<Site>,
+    _reading: Reading,
+) -> Result<impl IntoResponse, Problem> {
+    let text = site.counters().text(&site).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
+}
