@@ -6,17 +6,19 @@ use approvals_http::{Token, TokenHash};
 
 use crate::support::Lab;
 
-/// A lab that knows two agents, with their tokens.
-fn served() -> (Lab, [String; 2]) {
+/// A lab that knows two agents and somebody who looks, with their tokens.
+fn served() -> (Lab, [String; 3]) {
     let lab = Lab::new();
-    let tokens = [(); 2].map(|()| Token::generate().unwrap().reveal().to_owned());
-    let mut text = "version = 1\n[limits]\nasks_per_minute = 1000\n".to_owned();
+    let tokens = [(); 3].map(|()| Token::generate().unwrap().reveal().to_owned());
+    let mut text = "version = 1\n[limits]\nasks_per_minute = 100000\nagent_per_minute = 100000\nperson_per_minute = 100000\n".to_owned();
     for (name, token) in ["bot", "other-bot"].iter().zip(&tokens) {
         let hash = TokenHash::of(token);
         text += &format!(
             "[[agent]]\nid = \"{name}\"\nsponsor = \"u_alice\"\ntoken_sha256 = \"{hash}\"\n"
         );
     }
+    let hash = tokens.last().map(|token| TokenHash::of(token)).unwrap();
+    text += &format!("[[reader]]\nperson = \"u_dana\"\ntoken_sha256 = \"{hash}\"\n");
     write_private(&lab.state().join("http.toml"), &text);
     (lab, tokens)
 }
@@ -37,7 +39,7 @@ fn write_private(path: &Path, text: &str) {
 
 #[test]
 fn the_official_client_asks_waits_and_uses_an_approval_once_across_kills() {
-    let (lab, [token, other]) = served();
+    let (lab, [token, other, _]) = served();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aap/requester.py");
     let port = approvals_peers::free_port().to_string();
     let mut command = approvals_peers::python();
@@ -54,6 +56,38 @@ fn the_official_client_asks_waits_and_uses_an_approval_once_across_kills() {
     // Every use the agents made stands up to an auditor.
     let verified = lab.run(&["verify"]);
     assert_eq!(verified.code, 0, "{verified:?}");
+}
+
+#[test]
+fn schemathesis_finds_no_500_and_nothing_undocumented() {
+    let (lab, [token, _, reader]) = served();
+    let mut serve = lab.command(&["serve", "--listen", "127.0.0.1:0"]);
+    serve.env("APPROVALS_STATE", lab.state());
+    let mut server = approvals_peers::Process::start(serve);
+    let line = server.line_with("listening on ");
+    let base = line.rsplit(' ').next().unwrap().trim().to_owned();
+    for (token, tag) in [
+        (&token, "requester"),
+        (&reader, "approver"),
+        (&reader, "operator"),
+    ] {
+        let mut command = std::process::Command::new(approvals_peers::program("schemathesis"));
+        command
+            .current_dir(lab.path("home"))
+            .env("HOME", lab.path("home"))
+            .args(["run", &format!("{base}/openapi.json"), "--seed", "1", "--max-examples", "40"])
+            .args(["--header", &format!("Authorization: Bearer {token}")])
+            .args(["--include-tag", tag, "--exclude-path", "/v1/events", "--request-timeout", "70"])
+            .args(["--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,response_headers_conformance"]);
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success(),
+            "{tag}:\n{said}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    assert!(server.ended().is_none());
 }
 
 #[test]

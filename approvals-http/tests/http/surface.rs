@@ -24,3 +24,50 @@ async fn answers_and_refusals_have_one_shape() {
         }
     }
 }
+
+#[tokio::test]
+async fn counters_follow_the_log_and_name_nobody() {
+    use super::support::READER;
+    let house = House::open().await;
+    let request = || call("GET", "/metrics", Some(READER), "");
+    house.send(request()).await;
+    let id = house.asked("k", "db.export").await;
+    assert_eq!(
+        house.decide(&id, "u_carol", "carol", "approve").await.0,
+        403
+    );
+    assert_eq!(house.decide(&id, "u_bob", "bob", "approve").await.0, 200);
+    house.asked("l", "db.export").await;
+    let response = house.send(request()).await;
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
+        .await
+        .unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    for line in [
+        "approvals_pending 1",
+        "approvals_records_total{kind=\"request.approved\"} 1",
+        "approvals_refused_total{what=\"review\",code=\"NotEligible\"} 1",
+        "approvals_decision_seconds_count 1",
+        "approvals_decision_seconds_bucket{le=\"60\"} 1",
+    ] {
+        assert!(text.lines().any(|have| have == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("bob") && !text.contains(&id), "{text}");
+}
+
+#[tokio::test]
+async fn changes_are_told_as_they_happen_and_hold_no_value() {
+    use super::support::READER;
+    use futures_util::StreamExt as _;
+    let house = House::open().await;
+    let response = house
+        .send(call("GET", "/v1/events", Some(READER), ""))
+        .await;
+    let mut stream = response.into_body().into_data_stream();
+    house.asked("k", "db.export").await;
+    let mut told = String::new();
+    while !told.contains("request.created") {
+        told += std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap();
+    }
+    assert!(!told.contains("users"), "{told}");
+}
