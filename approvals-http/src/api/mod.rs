@@ -46,6 +46,7 @@ pub(crate) fn routes() -> Router<Site> {
         (name = "approver", description = "For people who look and decide"),
         (name = "operator", description = "For whoever runs it")
     ),
+    components(schemas(Problem)),
     modifiers(&Schemes),
 )]
 struct Description;
