@@ -17,6 +17,7 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::channel::{Background, Channel};
 use crate::config::Config;
+use crate::inbox::Inbox;
 use crate::problem::Problem;
 use crate::site::Site;
 use crate::{api, health};
@@ -67,6 +68,13 @@ impl Server {
             self.mounted = self.mounted.merge(routes);
         }
         self.background.extend(attached.run);
+        self
+    }
+
+    /// Mounts the inbox: the pages on which people read, decide and verify.
+    #[must_use]
+    pub fn inbox(mut self, inbox: &Inbox) -> Self {
+        self.mounted = self.mounted.merge(inbox.routes(self.site.clone()));
         self
     }
 

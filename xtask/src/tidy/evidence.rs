@@ -14,6 +14,7 @@ const ALLOWED: &[&str] = &[
     "approvals-core/src/webauthn.rs",
     "approvals-slack/src/interact/clicker.rs",
     "approvals-core/src/testing/script.rs",
+    "approvals-http/src/login/session.rs",
     "approvals-core/src/lifecycle/tests.rs",
     "tests/",
 ];

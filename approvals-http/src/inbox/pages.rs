@@ -1,0 +1,172 @@
+//! The lists, one request, and its receipt: looking, and nothing else.
+
+use approvals_core::ports::Filter;
+use approvals_core::{Card, RequestId, Status};
+use askama::Template;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{Html, IntoResponse};
+use serde::Deserialize;
+
+use super::refused::draw;
+use super::view::{Change, Frame, Line, Value, Whole, asks, needs};
+use super::{Desk, Refused};
+use crate::login::SignedIn;
+
+#[derive(Template)]
+#[template(path = "pending.html")]
+struct Pending {
+    frame: Frame,
+    lines: Vec<Line>,
+}
+
+pub(super) async fn pending(
+    State(desk): State<Desk>,
+    SignedIn { session, .. }: SignedIn,
+) -> Result<Html<String>, Refused> {
+    let rows = desk.site().gate().list(Filter::pending()).await?;
+    let mut lines = Vec::new();
+    for row in rows.iter().rev() {
+        let state = desk.site().gate().journal().state(row.id).await?;
+        let needs = state.as_ref().map(needs).unwrap_or_default();
+        lines.push(Line::of(row, needs, desk.site().now()));
+    }
+    let name = desk.people().name(&session.person);
+    let frame = Frame::of("/inbox", &session, name);
+    draw(&Pending { frame, lines })
+}
+
+/// What is searched for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Search {
+    #[serde(default)]
+    q: String,
+}
+
+#[derive(Template)]
+#[template(path = "history.html")]
+struct History {
+    frame: Frame,
+    lines: Vec<Line>,
+    q: String,
+    most: usize,
+}
+
+pub(super) async fn history(
+    State(desk): State<Desk>,
+    SignedIn { session, .. }: SignedIn,
+    search: Result<Query<Search>, QueryRejection>,
+) -> Result<Html<String>, Refused> {
+    let Query(Search { q }) = search.map_err(|_| Refused::form())?;
+    let mut filter = Filter::all();
+    filter.limit = MOST;
+    let rows = desk.site().gate().list(filter).await?;
+    let words: Vec<String> = q.split_whitespace().map(str::to_lowercase).collect();
+    let lines = rows
+        .iter()
+        .map(|row| Line::of(row, Vec::new(), desk.site().now()))
+        .filter(|line| {
+            let text = format!("{} {} {} {}", line.id, line.scope, line.agent, line.status);
+            let text = text.to_lowercase();
+            words.iter().all(|word| text.contains(word))
+        })
+        .collect();
+    let name = desk.people().name(&session.person);
+    draw(&History {
+        frame: Frame::of("/inbox/history", &session, name),
+        lines,
+        q,
+        most: MOST,
+    })
+}
+
+#[derive(Template)]
+#[template(path = "request.html")]
+struct One {
+    frame: Frame,
+    it: Whole,
+    /// Whether this person stands behind the request.
+    own: bool,
+    /// Whether this session's proof is worth enough for some quorum of it.
+    enough: bool,
+    /// Whether this person has a passkey for this site.
+    passkeys: bool,
+}
+
+pub(super) async fn one(
+    State(desk): State<Desk>,
+    SignedIn { session, .. }: SignedIn,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Html<String>, Refused> {
+    let id = request(id)?;
+    let gate = desk.site().gate();
+    let card = gate.card(id).await?;
+    let state = gate.journal().state(id).await?;
+    let state = state.ok_or_else(nothing)?;
+    let before = last_approved(&desk, &card).await?;
+    let quorums = state.requirement().map(|taken| taken.quorums().to_vec());
+    let enough = quorums
+        .unwrap_or_default()
+        .iter()
+        .any(|quorum| session.assurance() >= quorum.assurance);
+    let site = desk.rp_id()?;
+    let passkeys = desk.people().passkeys(&session.person);
+    let name = desk.people().name(&session.person);
+    draw(&One {
+        frame: Frame::of("", &session, name),
+        it: Whole::of(&card, &state, before.as_ref(), desk.site().now()),
+        own: asks(&state, &session.person),
+        enough,
+        passkeys: passkeys.iter().any(|passkey| *passkey.rp_id() == site),
+    })
+}
+
+/// The newest approved request of the same scope, when it can be shown.
+async fn last_approved(desk: &Desk, card: &Card) -> Result<Option<Card>, Refused> {
+    let mut filter = Filter::all();
+    filter.status = Some(Status::Approved);
+    let gate = desk.site().gate();
+    let rows = gate.list(filter).await?;
+    let same = rows.iter().find(|row| {
+        row.scope == card.action.scope
+            && row.id != card.request
+            && row.created_at <= card.created_at
+    });
+    match same {
+        Some(row) => Ok(gate.card(row.id).await.ok()),
+        None => Ok(None),
+    }
+}
+
+pub(super) async fn receipt(
+    State(desk): State<Desk>,
+    SignedIn { .. }: SignedIn,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<impl IntoResponse, Refused> {
+    let id = request(id)?;
+    let receipt = desk.site().gate().receipt(id).await?;
+    let file = format!("attachment; filename=\"{id}.receipt\"");
+    let kind = "text/plain; charset=utf-8".to_owned();
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_DISPOSITION, file),
+    ];
+    Ok((headers, receipt.to_string()))
+}
+
+/// The request that a path names. It names it and gives no right to it.
+pub(super) fn request(id: Result<Path<String>, PathRejection>) -> Result<RequestId, Refused> {
+    let Path(id) = id.map_err(|_| nothing())?;
+    id.parse().map_err(|_| nothing())
+}
+
+fn nothing() -> Refused {
+    Refused::new(
+        approvals_core::Code::NotFound,
+        "there is no such request; open it from the list",
+    )
+}
+
+const MOST: usize = 500;
