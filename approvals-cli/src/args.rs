@@ -123,7 +123,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Policy(Policy),
 
-    /// Serves the HTTP API until it is stopped: agents ask, approvers see and decide.
+    /// Serves the HTTP API and the inbox until it is stopped: agents ask, approvers see and decide.
     #[cfg(feature = "serve")]
     #[command(
         after_help = "Reads http.toml in the state directory: the address, and which token is which agent. Run it as a\nuser of its own: agents then have neither store nor keys nor policy.\n\nExample:\n  approvals serve --listen 127.0.0.1:8087"
@@ -142,6 +142,11 @@ pub(crate) struct Serve {
     /// Where to listen, instead of what http.toml says.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<std::net::SocketAddr>,
+
+    /// Prints a link by which this person gets into the inbox once, in the next 15 minutes and on
+    /// this machine only. What they decide then is worth A1. May be repeated.
+    #[arg(long, value_name = "PERSON")]
+    pub(crate) link: Vec<PersonId>,
 }
 
 #[cfg(feature = "serve")]

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use approvals_core::Code;
-use approvals_http::{Channel, Config, Server};
+use approvals_core::{Code, Gate, PersonId};
+use approvals_http::{Channel, Config, Inbox, Server};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -48,11 +48,11 @@ async fn serve(cli: &Cli, printer: &Printer, options: &Serve) -> Result<Answer, 
     let at = listener
         .local_addr()
         .map_err(|error| unbound(config.address().listen(), &error))?;
-    let server = channels.into_iter().fold(
-        Server::new(gate, home.people().clone(), config),
-        Server::channel,
-    );
-    printer.show(&format!("listening on http://{at}\n"));
+    let inbox = Inbox::new(home.people().clone());
+    let links = links(&inbox, &gate, &options.link, at, &config)?;
+    let server = Server::new(gate, home.people().clone(), config).inbox(&inbox);
+    let server = channels.into_iter().fold(server, Server::channel);
+    printer.show(&format!("listening on http://{at}\n{links}"));
     let stop = server.stop();
     let mut serving = std::pin::pin!(server.serve(listener));
     tokio::select! {
@@ -63,6 +63,32 @@ async fn serve(cli: &Cli, printer: &Printer, options: &Serve) -> Result<Answer, 
         }
     }
     Ok(Answer::new("stopped\n", json!({ "stopped": true })))
+}
+
+/// The lines that let people in on this machine.
+fn links(
+    inbox: &Inbox,
+    gate: &Gate,
+    people: &[PersonId],
+    at: SocketAddr,
+    config: &Config,
+) -> Result<String, Failure> {
+    let remote = config.address().public_url().starts_with("https://") || !at.ip().is_loopback();
+    if remote && !people.is_empty() {
+        return Err(Failure::usage(
+            "`--link` is for a server on this machine only; listen on 127.0.0.1 and without `public_url`",
+        ));
+    }
+    let mut lines = String::new();
+    for person in people {
+        // By name: browsers make no passkeys for addresses.
+        let path = inbox.link(person, gate.now())?;
+        lines += &format!(
+            "inbox for {person}, once: http://localhost:{}{path}\n",
+            at.port()
+        );
+    }
+    Ok(lines)
 }
 
 /// The channels that this build and this state directory have.

@@ -224,28 +224,14 @@ impl Whole {
                 Glass::Reviewed(person) => Some(format!("used; reviewed by {person}")),
                 _ => None,
             },
-            warnings: card
-                .warnings()
-                .into_iter()
-                .map(|(name, warning)| (Literal::of(&name), warning.to_string()))
-                .collect(),
+            warnings: warnings(card),
             digest: card.digest.to_string(),
             policy: card.policy.to_string(),
             asked: minute(card.created_at),
             due: Moment::of(card.expires_at, now),
             usable: card.approved_until.map(|until| Moment::of(until, now)),
             needs: needs(state),
-            votes: card
-                .votes
-                .iter()
-                .map(|(person, vote)| {
-                    let word = match vote {
-                        Vote::Approve => "approved",
-                        Vote::Deny => "denied",
-                    };
-                    (person.to_string(), word)
-                })
-                .collect(),
+            votes: votes(card),
             denial: card.denial.as_ref().map(Literal::untrusted),
             compared: before.map(|card| card.request.to_string()),
             gone: gone
@@ -253,6 +239,24 @@ impl Whole {
                 .collect(),
         }
     }
+}
+
+fn warnings(card: &Card) -> Vec<(Literal, String)> {
+    let found = card.warnings().into_iter();
+    found
+        .map(|(name, warning)| (Literal::of(&name), warning.to_string()))
+        .collect()
+}
+
+fn votes(card: &Card) -> Vec<(String, &'static str)> {
+    let word = |vote: &Vote| match vote {
+        Vote::Approve => "approved",
+        Vote::Deny => "denied",
+    };
+    let votes = card.votes.iter();
+    votes
+        .map(|(person, vote)| (person.to_string(), word(vote)))
+        .collect()
 }
 
 /// Who stands behind a request and whose approval therefore cannot count.

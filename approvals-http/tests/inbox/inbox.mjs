@@ -18,10 +18,12 @@ const accessible = async (page, what) => {
   assert(!exceptionDetails, JSON.stringify(exceptionDetails));
   assert.deepEqual(JSON.parse(result.value), [], `axe-core on ${what}`);
 };
-const picture = async (page, name, options = {}) => {
-  if (process.env.IMAGES) await page.screenshot({ path: `${process.env.IMAGES}/${name}.png`, ...options });
+// Those that docs/inbox.md shows.
+const shown = ['pending-desktop-light', 'request-desktop-light', 'request-desktop-dark', 'request-phone-dark', 'hostile-desktop-light', 'verify-desktop-light'];
+const picture = async (page, name) => {
+  if (process.env.IMAGES && shown.includes(name)) await page.screenshot({ path: `${process.env.IMAGES}/inbox-${name}.png` });
 };
-/// Every look of a page: desktop and phone, light and dark.
+// Every look of a page: desktop and phone, light and dark.
 const looks = async (page, path, name) => {
   for (const [size, viewport] of [['desktop', { width: 1280, height: 900 }], ['phone', { width: 390, height: 844 }]]) {
     for (const colorScheme of ['light', 'dark']) {
@@ -31,7 +33,7 @@ const looks = async (page, path, name) => {
       await accessible(page, `${name} ${size} ${colorScheme}`);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert(wide <= 0, `${name} is ${wide} px too wide on a ${size}`);
-      await picture(page, `inbox-${name}-${size}-${colorScheme}`);
+      await picture(page, `${name}-${size}-${colorScheme}`);
     }
   }
   await page.setViewportSize({ width: 1280, height: 900 });
@@ -89,7 +91,7 @@ await bob.waitForFunction(() => document.querySelector('#head .status')?.textCon
 
 // By keyboard alone: the list, the request, the decision.
 await bob.goto(`${base}/inbox`);
-const focused = () => bob.evaluate(() => document.activeElement?.outerHTML ?? '');
+const focused = () => bob.evaluate(() => document.activeElement?.cloneNode(false).outerHTML ?? '');
 const tabTo = async (part) => {
   for (let presses = 0; presses < 60; presses += 1) {
     if ((await focused()).includes(part)) {
@@ -121,7 +123,7 @@ await has(plain, 'Every check passed');
 
 // What a hostile agent writes is drawn literally, and whole.
 await bob.goto(at('hostile'));
-await has(bob, '\\u{202e}', '\\u{1b}', '\\u{200b}', '\\u{e0041}', '<script>window.pwned=1</script>', '<https://evil.example|Approve here>', '[APPROVED](https://evil.example)', 'THE END', 'mixes alphabets', 'Look closely');
+await has(bob, '\\u{202e}', '\\u001b', '\\u{200b}', '\\u{e0041}', '<script>window.pwned=1</script>', '<https://evil.example|Approve here>', '[APPROVED](https://evil.example)', 'THE END', 'mixes alphabets', 'Look closely');
 const found = await bob.evaluate(() => ({
   pwned: window.pwned ?? null,
   scripts: [...document.scripts].map((script) => script.getAttribute('src')),
@@ -132,7 +134,7 @@ const found = await bob.evaluate(() => ({
   tall: Math.max(...[...document.querySelectorAll('.value')].map((value) => value.clientHeight)),
   scrolls: [...document.querySelectorAll('.value')].some((value) => value.scrollHeight > value.clientHeight * 4),
 }));
-assert.deepEqual({ ...found, marked: found.marked > 4, tall: found.tall < 300 }, {
+assert.deepEqual({ ...found, marked: found.marked > 2, tall: found.tall < 300 }, {
   pwned: null, scripts: ['/inbox/assets/inbox.js'], images: 0, outward: 0, hidden: false, marked: true, tall: true, scrolls: true,
 });
 // On the pixels, too: a right-to-left override would put the end of the text in front of its start.
@@ -167,7 +169,7 @@ await bob.goto(`${base}/inbox/verify`);
 await bob.getByRole('button', { name: 'Verify now' }).click();
 await has(bob, 'Every check passed', 'Authority', 'votes signed with the person\'s own key');
 await accessible(bob, 'verdicts');
-await picture(bob, 'inbox-verify-desktop-light');
+await picture(bob, 'verify-desktop-light');
 await bob.goto(`${base}/inbox/passkey`);
 await accessible(bob, 'passkey');
 
