@@ -119,3 +119,29 @@ fn a_configuration_that_others_can_write_or_read_is_refused() {
         assert!(refused.err.contains("chmod"), "{mode:o}: {refused:?}");
     }
 }
+
+#[test]
+fn a_printed_link_leads_its_person_into_the_inbox() {
+    let lab = Lab::new();
+    let port = approvals_peers::free_port();
+    let at = format!("127.0.0.1:{port}");
+    let serve = lab.command(&["serve", "--listen", &at, "--link", "u_dana"]);
+    let mut server = approvals_peers::Process::start(serve);
+    let line = server.line_with("inbox for u_dana, once: ");
+    let path = line
+        .split_once(&format!("http://localhost:{port}"))
+        .unwrap()
+        .1;
+    let mut stream = std::net::TcpStream::connect(&at).unwrap();
+    let call =
+        format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n");
+    std::io::Write::write_all(&mut stream, call.as_bytes()).unwrap();
+    let page = std::io::read_to_string(stream).unwrap();
+    assert!(page.contains("Continue as u_dana?"), "{page}");
+    // Nobody gets a link who is nobody, or for a server that others reach.
+    let unknown = lab.run(&["serve", "--listen", "127.0.0.1:0", "--link", "u_mallory"]);
+    assert!(
+        unknown.code == 1 && unknown.err.contains("u_mallory"),
+        "{unknown:?}"
+    );
+}
