@@ -238,7 +238,8 @@ impl Review {
     }
 }
 
-/// Commits to the reason of a decision.
+/// Commits to the reason of a decision. An empty reason is none: the gate refuses a decision that
+/// has one with `NonCanonical`.
 ///
 /// # Errors
 /// `NonCanonical` when the reason is longer than 4,000 characters, `Misuse` without randomness.
