@@ -4,6 +4,8 @@
 //! use. The format is OpenSSH's `PROTOCOL.sshsig`; the namespace keeps a signature made for a file
 //! or a commit from being taken for a decision.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ssh_key::{LineEnding, PrivateKey, PublicKey, SshSig};
 
 use crate::clock::Timestamp;
@@ -93,6 +95,9 @@ fn proven(
 ) -> Result<VerifiedApprover, ApprovalError> {
     let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
     let sshsig = SshSig::from_pem(signature).map_err(|_| refuse("this is not an SSH signature"))?;
+    if !is_whole(signature) {
+        return Err(refuse("this is not how an SSH signature is written"));
+    }
     let key = PublicKey::from(sshsig.public_key().clone());
     key.verify(NAMESPACE, statement, &sshsig).map_err(|_| {
         refuse("the signature does not verify; sign again with `approvals approve`")
@@ -183,6 +188,42 @@ pub fn post_review(
     still_good(said.request, said.expires_at, bound, now)?;
     let review = PostReview::new(approver, said.request, said.action, reason);
     Ok(review.claiming(said.person).valid_until(said.expires_at))
+}
+
+/// Whether every length in the bytes of a signature is that of what stands there: one that a reader passes
+/// over would let a record be changed unseen. What the parts say is looked at elsewhere.
+fn is_whole(text: &str) -> bool {
+    let lines = text.lines().filter(|line| !line.starts_with("-----"));
+    let base64: String = lines.map(str::trim).collect();
+    let Ok(bytes) = STANDARD.decode(base64) else {
+        return false;
+    };
+    let versioned = bytes.strip_prefix(b"SSHSIG");
+    let parts = versioned.and_then(|rest| strings(rest.get(4..)?));
+    let Some([key, _, _, _, signature]) = parts.as_deref() else {
+        return false;
+    };
+    // A hardware key says after its signature how often it was used, and whether it was touched.
+    let hardware = signature
+        .get(4..)
+        .is_some_and(|name| name.starts_with(b"sk-"));
+    let after = if hardware { 5 } else { 0 };
+    let end = signature.len().checked_sub(after);
+    let signed = end.and_then(|end| strings(signature.get(..end)?));
+    strings(key).is_some() && signed.is_some_and(|parts| parts.len() == 2)
+}
+
+/// The length-prefixed strings that bytes are made of, to the last byte.
+fn strings(mut bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut parts = Vec::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (part, rest) = rest.split_at_checked(length)?;
+        parts.push(part);
+        bytes = rest;
+    }
+    Some(parts)
 }
 
 /// Whether the flags of a hardware key's signature say that a person was present.
@@ -276,6 +317,72 @@ mod tests {
                 check.stdout(Stdio::null()).status().unwrap().success(),
                 "OpenSSH accepts our {kind} signature"
             );
+        }
+    }
+
+    #[test]
+    fn what_a_hardware_key_adds_to_its_signature_is_part_of_it() {
+        let string = |part: &[u8]| {
+            let length = u32::try_from(part.len()).unwrap().to_be_bytes();
+            [&length[..], part].concat()
+        };
+        let text = |algorithm: &[u8], after: &[u8]| {
+            let signature = [string(algorithm), string(b"signed"), after.to_vec()].concat();
+            let key = string(&[string(algorithm), string(b"key")].concat());
+            let rest = [
+                string(b"ns"),
+                string(b""),
+                string(b"sha512"),
+                string(&signature),
+            ]
+            .concat();
+            let bytes = [&b"SSHSIG\0\0\0\x01"[..], &key, &rest].concat();
+            STANDARD.encode(bytes)
+        };
+        for (algorithm, after, whole) in [
+            (&b"ssh-ed25519"[..], &b""[..], true),
+            (b"ssh-ed25519", b"\x01\0\0\0\x07", false),
+            (
+                b"sk-ecdsa-sha2-nistp256@openssh.com",
+                b"\x01\0\0\0\x07",
+                true,
+            ),
+            (b"sk-ssh-ed25519@openssh.com", b"\x01\0\0\0\x07", true),
+            (b"sk-ssh-ed25519@openssh.com", b"\x01\0\0\0", false),
+            (b"sk-ssh-ed25519@openssh.com", b"", false),
+        ] {
+            assert_eq!(
+                is_whole(&text(algorithm, after)),
+                whole,
+                "{algorithm:?} {after:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_byte_of_a_signature_can_be_another_one() {
+        let dir = tempfile::tempdir().unwrap();
+        for kind in ["ed25519", "ecdsa"] {
+            let key = key_file(dir.path(), kind, kind);
+            let bytes = statement(Vote::Approve).bytes().unwrap();
+            let signature = openssh_signs(&key, NAMESPACE, &bytes);
+            assert!(verify(&bytes, &signature).is_ok());
+            let begin = signature.find('\n').unwrap();
+            let end = signature.rfind("\n-----END").unwrap();
+            for place in begin..end {
+                let have = signature.as_bytes()[place];
+                let other = if have == b'B' { b'C' } else { b'B' };
+                if have == b'\n' || have == b'=' {
+                    continue;
+                }
+                let mut changed = signature.clone().into_bytes();
+                changed[place] = other;
+                let changed = String::from_utf8(changed).unwrap();
+                assert!(
+                    verify(&bytes, &changed).is_err(),
+                    "{kind}: {place} of\n{changed}"
+                );
+            }
         }
     }
 
