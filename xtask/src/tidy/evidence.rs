@@ -16,6 +16,7 @@ const ALLOWED: &[&str] = &[
     "approvals-core/src/testing/script.rs",
     "approvals-http/src/login/session.rs",
     "approvals-core/src/lifecycle/tests.rs",
+    "approvals-teams/src/click.rs",
     "tests/",
 ];
 

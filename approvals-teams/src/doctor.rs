@@ -1,0 +1,56 @@
+//! The doctor: what would keep the channel from working, found before somebody waits for it.
+
+use approvals_core::{IdentityKey, PersonId};
+
+use crate::app::Teams;
+use crate::inbound;
+
+/// One thing that was looked at.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What was looked at.
+    pub what: String,
+    /// What is wrong and what mends it; none when it is well.
+    pub wrong: Option<String>,
+}
+
+/// Looks at everything the channel depends on: our token, Microsoft's keys, the conversations, and
+/// whether anybody in the people file could decide there.
+pub async fn doctor(teams: &Teams, people: &[(PersonId, Vec<IdentityKey>)]) -> Vec<Finding> {
+    let inner = teams.inner();
+    let (config, connector) = (&inner.config, &inner.connector);
+    let finding = |what: &str, wrong: Option<String>| Finding {
+        what: what.to_owned(),
+        wrong,
+    };
+    let token = connector.tokens.get(&connector.web, &connector.cloud).await;
+    let keys = inbound::fetch(&connector.web, &connector.cloud).await;
+    let keys = match keys {
+        Ok(keys) if keys.count() > 0 => None,
+        Ok(_) => Some("no key is endorsed for Teams; check `cloud`".to_owned()),
+        Err(error) => Some(error.to_string()),
+    };
+    let mut found = vec![
+        finding(
+            "the app's token",
+            token.err().map(|error| error.to_string()),
+        ),
+        finding("the Bot Connector's keys", keys),
+    ];
+    let posts = config.posts.is_empty() && config.workflows.is_empty();
+    let posts = posts.then(|| "nobody is asked; add a `[[post]]` to teams.toml".to_owned());
+    found.push(finding("where requests are posted", posts));
+    let installed = inner.places.count() == 0 && !config.posts.is_empty();
+    let installed = installed.then(|| {
+        "it was added nowhere that this server heard of; upload `approvals teams package`, and add the app to a team or chat while the server runs".to_owned()
+    });
+    found.push(finding("where the app is installed", installed));
+    let ours = |key: &IdentityKey| key.provider() == "entra" && key.tenant() == config.tenant;
+    let nobody = !people.iter().any(|(_, keys)| keys.iter().any(ours));
+    let nobody = nobody.then(|| {
+        format!("nobody has an account there; add `provider = \"entra\"`, `tenant = \"{}\"` and the object id as `subject` to people.toml", config.tenant)
+    });
+    found.push(finding("who can decide", nobody));
+    found
+}
