@@ -347,31 +347,49 @@ fn run(text: &str, bold: bool) -> Value {
     json!({"type": "TextRun", "text": text, "weight": weight})
 }
 
+/// Literal text. Of several spaces a client would draw one, so that all but the first do not break.
+/// A mark of ours that a text brings along itself is written out.
 fn code(text: &str) -> Value {
+    let text = text
+        .replace(MARK, "\\u{21a9}")
+        .replace("  ", " \u{a0}")
+        .replace("\u{a0}  ", "\u{a0} \u{a0}");
     json!({"type": "TextRun", "text": text, "fontType": "monospace"})
 }
 
-/// The same run, in so many that no two braces stand together: `{{DATE(..)}}` stays what it is.
+/// Where a word goes on in the next line.
+const MARK: char = '\u{21a9}';
+
+/// How long a word can be on a narrow telephone: clients do not break words, and cut off the rest.
+const WORD: usize = 24;
+
+/// The same run, in so many that no two braces stand together, and with marks where a word is too
+/// long for a line: `{{DATE(..)}}` stays what it is, and nothing is out of sight.
 fn split(run: Value) -> Vec<Value> {
     let text = run.get("text").and_then(Value::as_str).unwrap_or_default();
-    let mut parts = vec![String::new()];
-    for c in text.chars() {
-        let apart = c == '{' && parts.last().is_some_and(|part| part.ends_with('{'));
-        if apart {
-            parts.push(String::new());
+    let part = |text: &str| {
+        let mut part = run.clone();
+        if let Some(part) = part.as_object_mut() {
+            part.insert("text".to_owned(), json!(text));
         }
-        if let Some(part) = parts.last_mut() {
-            part.push(c);
-        }
-    }
-    let with = |part: String| {
-        let mut run = run.clone();
-        if let Some(run) = run.as_object_mut() {
-            run.insert("text".to_owned(), json!(part));
-        }
-        run
+        part
     };
-    parts.into_iter().map(with).collect()
+    let (mut parts, mut last, mut word) = (Vec::new(), String::new(), 0);
+    for c in text.chars() {
+        if word >= WORD && c != ' ' {
+            parts.push(part(&std::mem::take(&mut last)));
+            let mark = format!("{MARK} ");
+            parts.push(json!({"type": "TextRun", "text": mark, "color": "accent"}));
+            word = 0;
+        }
+        if c == '{' && last.ends_with('{') {
+            parts.push(part(&std::mem::take(&mut last)));
+        }
+        last.push(c);
+        word = if c == ' ' { 0 } else { word + 1 };
+    }
+    parts.push(part(&last));
+    parts
 }
 
 fn actions(card: &Card, cut: bool) -> Value {
