@@ -14,18 +14,42 @@ const TO_CHAT: &str = "[[post]]\nchat = \"19:group-1@thread.v2\"\n";
 
 /// What agents could write to be more than text, and what must be read in its place.
 const HOSTILE: &[(&str, &str)] = &[
-    ("[APPROVED](https://evil.example)", "[APPROVED](https://evil.example)"),
-    ("![x](https://evil.example/x.png)", "![x](https://evil.example/x.png)"),
+    (
+        "[APPROVED](https://evil.example)",
+        "[APPROVED](https://evil.example)",
+    ),
+    (
+        "![x](https://evil.example/x.png)",
+        "![x](https://evil.example/x.png)",
+    ),
     ("**bold** _it_ ~no~ # title", "**bold** _it_ ~no~ # title"),
-    ("x` <https://evil.example|Approve here>", "x` <https://evil.example|Approve here>"),
-    ("<at>everyone</at> <!channel> <b>b</b>", "<at>everyone</at> <!channel> <b>b</b>"),
+    (
+        "x` <https://evil.example|Approve here>",
+        "x` <https://evil.example|Approve here>",
+    ),
+    (
+        "<at>everyone</at> <!channel> <b>b</b>",
+        "<at>everyone</at> <!channel> <b>b</b>",
+    ),
     ("<script>alert(1)</script>", "<script>alert(1)</script>"),
     ("&lt;b&gt; &amp; &#91;", "&lt;b&gt; &amp; &#91;"),
-    ("{{DATE(2026-01-01T00:00:00Z, LONG)}}", "{{DATE(2026-01-01T00:00:00Z, LONG)}}"),
-    ("{{{{TIME(2026-01-01T00:00:00Z)}}}}", "{{{{TIME(2026-01-01T00:00:00Z)}}}}"),
-    ("${$root.request} ${if(true,'a','b')}", "${$root.request} ${if(true,'a','b')}"),
+    (
+        "{{DATE(2026-01-01T00:00:00Z, LONG)}}",
+        "{{DATE(2026-01-01T00:00:00Z, LONG)}}",
+    ),
+    (
+        "{{{{TIME(2026-01-01T00:00:00Z)}}}}",
+        "{{{{TIME(2026-01-01T00:00:00Z)}}}}",
+    ),
+    (
+        "${$root.request} ${if(true,'a','b')}",
+        "${$root.request} ${if(true,'a','b')}",
+    ),
     ("pay\u{202e}gpj.exe", "pay\\u{202e}gpj.exe"),
-    ("a\u{200b}b\u{e0041}\u{fe0f}c", "a\\u{200b}b\\u{e0041}\\u{fe0f}c"),
+    (
+        "a\u{200b}b\u{e0041}\u{fe0f}c",
+        "a\\u{200b}b\\u{e0041}\\u{fe0f}c",
+    ),
     ("one\rtwo\u{1b}[2Kthree", "one\\u{d}two\\u{1b}[2Kthree"),
     ("first\n\n\nlast", "first\\u{a}\\u{a}\\u{a}last"),
     ("rm -rf      /", "rm -rf      /"),
@@ -40,11 +64,18 @@ struct Shown {
 }
 
 async fn ask(gate: &Gate, table: String, agent: Agent) -> RequestId {
-    let before = gate.list(approvals_core::ports::Filter::all()).await.unwrap().len();
+    let before = gate
+        .list(approvals_core::ports::Filter::all())
+        .await
+        .unwrap()
+        .len();
     let (other, call) = (gate.clone(), export(table, "canary".to_owned()));
     tokio::spawn(async move { other.enter(agent, call).await });
     until("it is asked", async || {
-        let rows = gate.list(approvals_core::ports::Filter::all()).await.unwrap();
+        let rows = gate
+            .list(approvals_core::ports::Filter::all())
+            .await
+            .unwrap();
         (rows.len() > before).then(|| rows[0].id)
     })
     .await
@@ -64,7 +95,10 @@ async fn corpus() -> Vec<Shown> {
     let gate = &bot.gate;
     let mut all = Vec::new();
     for (text, read) in HOSTILE {
-        let agent = Agent::new("runbook-bot").on_behalf_of("u_0").rationale(*text).model(*text);
+        let agent = Agent::new("runbook-bot")
+            .on_behalf_of("u_0")
+            .rationale(*text)
+            .model(*text);
         let request = ask(gate, format!("t {text}"), agent).await;
         let card = gate.card(request).await.unwrap();
         let mut texts = vec![format!("\"{read}\""), "weekly export of".to_owned()];
@@ -76,13 +110,21 @@ async fn corpus() -> Vec<Shown> {
         gate.cancel(request).await.unwrap();
     }
     let word = "W".repeat(900);
-    let card = gate.card(ask(gate, word.clone(), agent()).await).await.unwrap();
+    let card = gate
+        .card(ask(gate, word.clone(), agent()).await)
+        .await
+        .unwrap();
     all.push(shown("a long word", &card, vec![word]));
     let tail = format!("{}; rm -rf /", "x ".repeat(9_000));
     let card = gate.card(ask(gate, tail, agent()).await).await.unwrap();
-    all.push(shown("cut", &card, vec!["; rm -rf /".to_owned(), "NOT SHOWN".to_owned()]));
+    all.push(shown(
+        "cut",
+        &card,
+        vec!["; rm -rf /".to_owned(), "NOT SHOWN".to_owned()],
+    ));
     let other = gate.clone();
-    let asked = tokio::spawn(async move { other.enter(agent(), drop_table("users".to_owned())).await });
+    let asked =
+        tokio::spawn(async move { other.enter(agent(), drop_table("users".to_owned())).await });
     let request = until("two are wanted", async || {
         let newest = newest(gate).await;
         let card = gate.card(newest).await.unwrap();
@@ -109,7 +151,10 @@ fn write(corpus: &[Shown], folder: &Path) -> std::path::PathBuf {
 
 fn passes(mut command: Command) {
     let output = command.output().expect("it runs");
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert!(output.status.success(), "{command:?}\n{out}\n{err}");
 }
 
@@ -132,7 +177,11 @@ async fn threat_10_threat_11_threat_12_hostile_text_is_read_as_text() {
     for shown in &corpus {
         let all = shown.drawn.card.to_string();
         let claims = all.find("The agent says (unverified)");
-        assert!(claims.is_some() || shown.name == "cut", "{}: the claim is marked as one", shown.name);
+        assert!(
+            claims.is_some() || shown.name == "cut",
+            "{}: the claim is marked as one",
+            shown.name
+        );
     }
     let cards = write(&corpus, folder.path());
     let mut pixels = approvals_peers::node(&script("pixels.mjs"));

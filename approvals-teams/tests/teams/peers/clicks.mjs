@@ -1,0 +1,72 @@
+// A person in the Playground, in one browser that stays open, since its chats are empty in a new one.
+// Over HTTP it is told what to do: `say`, `approve`, `deny`, `see`, each with words.
+import assert from 'node:assert'
+import http from 'node:http'
+import { chromium } from 'playwright-core'
+
+const base = process.argv[2]
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM,
+  args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+})
+const page = await browser.newPage({ viewport: { width: 1100, height: 900 } })
+await page.route('**/*', route => ['localhost', '127.0.0.1'].includes(new URL(route.request().url()).hostname) ? route.continue() : route.abort())
+await page.goto(base)
+await page.getByRole('textbox').first().waitFor()
+const text = words => page.getByText(words).last().waitFor({ timeout: 20_000 })
+
+async function act (what, words) {
+  switch (what) {
+    case 'say':
+      await page.getByRole('textbox').first().click()
+      await page.keyboard.type(words)
+      await page.keyboard.press('Enter')
+      return await text(words)
+    case 'approve':
+      await text('Approval wanted')
+      await picture('waiting')
+      await page.getByRole('button', { name: 'Approve' }).last().click()
+      return await text(words)
+    case 'deny':
+      await text('Approval wanted')
+      await page.getByRole('button', { name: 'Deny' }).last().click()
+      await page.locator('textarea').last().waitFor()
+      // Without a reason nothing is sent.
+      await page.getByRole('button', { name: 'Deny' }).last().click()
+      await text('Say why, in a few words')
+      await page.locator('textarea').last().fill(words)
+      await picture('denying')
+      await page.getByRole('button', { name: 'Deny' }).last().click()
+      return await text('Denied: nothing ran')
+    case 'see':
+      return await text(words)
+    case 'literal': {
+      const seen = (await page.locator('body').innerText()).replaceAll('\u00a0', ' ').replace(/↩\s+/g, '')
+      assert.ok(seen.includes(words), seen)
+      return assert.equal(await page.locator('a[href*="evil"]').count(), 0)
+    }
+    default:
+      assert.fail(what)
+  }
+}
+
+async function picture (name) {
+  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/teams-${name}.png` })
+}
+
+const server = http.createServer((request, response) => {
+  let body = ''
+  request.on('data', data => { body += data })
+  request.on('end', async () => {
+    const [what, words] = JSON.parse(body)
+    try {
+      await act(what, words)
+      await picture(what)
+      response.end('done')
+    } catch (error) {
+      response.statusCode = 500
+      response.end(`${error}\n${await page.locator('body').innerText()}`)
+    }
+  })
+})
+server.listen(0, '127.0.0.1', () => console.log(`person at http://127.0.0.1:${server.address().port}`))
