@@ -114,10 +114,7 @@ impl Sheet {
         let mut body = vec![heading(title, color)];
         if self.cut {
             body.push(heading(CUT, "attention"));
-            body.push(block(vec![
-                run("Read all of it: ", true),
-                code(&format!("approvals show {}", card.request)),
-            ]));
+            body.push(named("Read all of it with", "approvals show"));
         }
         body.push(container("default", self.facts));
         if !self.claims.is_empty() {
@@ -265,10 +262,9 @@ impl Sheet {
             let line = self.line("Usable until", &format!("{} UTC", text::minute(until)));
             self.body.push(line);
         }
-        let line = self.line(
-            "Request",
-            &format!("{}  digest {}", card.request, card.digest.short()),
-        );
+        let line = named("Request", &card.request.to_string());
+        self.body.push(line);
+        let line = named("Digest", &card.digest.short());
         self.body.push(line);
     }
 
@@ -345,6 +341,12 @@ fn block(inlines: Vec<Value>) -> Value {
 fn run(text: &str, bold: bool) -> Value {
     let weight = if bold { "bolder" } else { "default" };
     json!({"type": "TextRun", "text": text, "weight": weight})
+}
+
+/// A text of ours that is copied by hand: small enough to need no mark.
+fn named(name: &str, text: &str) -> Value {
+    let text = json!({"type": "TextRun", "text": text, "fontType": "monospace", "size": "small"});
+    block(vec![run(&format!("{name}: "), true), text])
 }
 
 /// Literal text. Of several spaces a client would draw one, so that all but the first do not break.

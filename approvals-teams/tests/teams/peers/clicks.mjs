@@ -51,7 +51,7 @@ async function act (what, words) {
 }
 
 async function picture (name) {
-  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/teams-${name}.png` })
+  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/teams-${name}.png`, clip: { x: 0, y: 48, width: 600, height: 700 } })
 }
 
 const server = http.createServer((request, response) => {

@@ -37,7 +37,8 @@ pub(crate) struct Bot {
     pub(crate) url: String,
     pub(crate) clock: Shifted,
     pub(crate) microsoft: Microsoft,
-    pub(crate) folder: tempfile::TempDir,
+    /// It is deleted with the bot.
+    _folder: tempfile::TempDir,
 }
 
 pub(crate) const CHAT: &str = "19:group-1@thread.v2";
@@ -104,7 +105,7 @@ impl Bot {
             url,
             clock,
             microsoft,
-            folder,
+            _folder: folder,
         };
         assert_eq!(bot.send(&bot.added()).await.0, 200);
         bot

@@ -54,6 +54,7 @@ impl Microsoft {
         };
         let routes = Router::new()
             .route("/openid", get(openid))
+            .route("/openidconfiguration", get(openid))
             .route("/keys", get(keys))
             .route("/{tenant}/oauth2/v2.0/token", post(login))
             .route("/amer/v3/conversations", post(create))

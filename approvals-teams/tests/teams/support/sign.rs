@@ -105,6 +105,21 @@ impl Key {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
+    /// The RS256 signature over any two parts.
+    pub(crate) fn signed(&self, signed: &str) -> String {
+        let mut signature = vec![0; self.pair.public().modulus_len()];
+        let random = SystemRandom::new();
+        self.pair
+            .sign(
+                &signature::RSA_PKCS1_SHA256,
+                &random,
+                signed.as_bytes(),
+                &mut signature,
+            )
+            .expect("a signature");
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
     pub(crate) fn token(&self, claims: &Value) -> String {
         self.sign(
             &json!({"alg": "RS256", "typ": "JWT", "kid": self.kid}),
