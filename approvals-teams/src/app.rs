@@ -29,7 +29,7 @@ const MOST: usize = 256 * 1024;
 ///
 /// # Examples
 /// ```no_run
-/// # async fn run(home: approvals_store::Home) -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn run(home: approvals_store::home::Home) -> Result<(), Box<dyn std::error::Error>> {
 /// use approvals_teams::{Config, Teams};
 ///
 /// let folder = std::path::Path::new("/var/lib/approvals");

@@ -228,6 +228,11 @@ impl Sheet {
                 self.body.push(line);
             }
         }
+        self.draw_decision(card);
+        self.draw_times(card);
+    }
+
+    fn draw_decision(&mut self, card: &Card) {
         for (person, vote) in &card.votes {
             let vote = match vote {
                 Vote::Approve => "Approved by",
@@ -251,6 +256,9 @@ impl Sheet {
             }
             _ => {}
         }
+    }
+
+    fn draw_times(&mut self, card: &Card) {
         if card.status == Status::Pending {
             let line = self.line(
                 "Deadline",

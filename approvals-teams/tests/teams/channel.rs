@@ -1,6 +1,6 @@
 //! The way of a request through the channel: posted, decided, redrawn, retried, restarted.
 
-use approvals_core::{ApprovalError, Code, Status, Vote};
+use approvals_core::{ApprovalError, Code, Status};
 use serde_json::Value;
 
 use crate::support::bot::{Bot, CHAT};
@@ -178,5 +178,4 @@ async fn a_decision_from_elsewhere_and_a_withdrawal_are_drawn() {
     redrawn(&bot, &activity, "Withdrawn: nothing ran").await;
     let late = bot.send(&bot.click(request, 1, "approve").await).await.1;
     refused(&late, "Cancelled");
-    let _ = Vote::Approve;
 }

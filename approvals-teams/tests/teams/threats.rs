@@ -10,6 +10,9 @@ use crate::support::{APP, SECRET, TENANT, ask_drop, ask_export, newest, object, 
 
 const TO_CHAT: &str = "[[post]]\nchat = \"19:group-1@thread.v2\"\n";
 
+/// One change of a good click.
+type Change = (&'static str, fn(&mut Value));
+
 /// One change of a good click, and what must become of it.
 type Forged = (&'static str, fn(&mut Value), u16, &'static str);
 
@@ -261,7 +264,7 @@ async fn threat_38_only_the_bot_connectors_token_for_this_app_counts() {
     for (name, headers) in forged {
         assert_eq!(bot.send_as(&headers, &click).await.0, 401, "{name}");
     }
-    let changes: [(&str, fn(&mut Value)); 6] = [
+    let changes: [Change; 6] = [
         ("another tenant", |click| {
             click["channelData"]["tenant"]["id"] = json!(APP)
         }),

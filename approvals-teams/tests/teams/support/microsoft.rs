@@ -88,7 +88,7 @@ impl Microsoft {
         self.world.lock().expect("no test holds it while it fails")
     }
 
-    fn call(&self, headers: &HeaderMap) -> Result<std::sync::MutexGuard<'_, World>, Response> {
+    fn call(&self, headers: &HeaderMap) -> Result<std::sync::MutexGuard<'_, World>, StatusCode> {
         let mut world = self.world();
         if headers
             .get("authorization")
@@ -97,12 +97,10 @@ impl Microsoft {
             world
                 .wrong
                 .push("a call without the app's token".to_owned());
-            return Err(StatusCode::UNAUTHORIZED.into_response());
+            return Err(StatusCode::UNAUTHORIZED);
         }
         match world.failures.pop_front() {
-            Some(status) => Err(StatusCode::from_u16(status)
-                .expect("a status")
-                .into_response()),
+            Some(status) => Err(StatusCode::from_u16(status).expect("a status")),
             None => Ok(world),
         }
     }
@@ -147,7 +145,7 @@ async fn create(
 ) -> Response {
     let mut world = match it.call(&headers) {
         Ok(world) => world,
-        Err(response) => return response,
+        Err(status) => return status.into_response(),
     };
     if body["members"].is_array() {
         return Json(json!({"id": "a:personal"})).into_response();
@@ -173,7 +171,7 @@ async fn send(
 ) -> Response {
     let mut world = match it.call(&headers) {
         Ok(world) => world,
-        Err(response) => return response,
+        Err(status) => return status.into_response(),
     };
     let activity = format!("act-{}", world.messages.len());
     world.messages.push((conversation, activity.clone(), body));
@@ -188,7 +186,7 @@ async fn update(
 ) -> Response {
     let mut world = match it.call(&headers) {
         Ok(world) => world,
-        Err(response) => return response,
+        Err(status) => return status.into_response(),
     };
     let known = world
         .messages
@@ -208,7 +206,7 @@ async fn member(
 ) -> Response {
     let world = match it.call(&headers) {
         Ok(world) => world,
-        Err(response) => return response,
+        Err(status) => return status.into_response(),
     };
     let number = member
         .strip_prefix("29:user-")
