@@ -7,9 +7,13 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use approvals_core::action::{Action, BoundParam};
 use approvals_core::anchor::{AnchorMode, AnchorStatus, Anchoring};
+use approvals_core::canonical::Value;
 use approvals_core::clock::{Clock, SystemClock};
-use approvals_core::gate::LocalSigner;
+use approvals_core::digest::SchemaDigest;
+use approvals_core::gate::{Call, LocalSigner};
+use approvals_core::id::RecordId;
 use approvals_core::ledger::{Entry, LedgerKey, LogEvent, SignedCheckpoint, WitnessPolicy};
 use approvals_core::ports::Witness;
 use approvals_core::{Agent, ApprovalError, Code, Gate};
@@ -282,6 +286,32 @@ async fn one_bad_witness_of_three_stops_nobody() {
             assert_eq!(town.effects.count(), round, "{manner:?}");
         }
         town.witnesses[0].behave(Manner::Honest);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_58_a_use_that_was_burned_is_no_right_to_an_agent_that_asks_again() {
+    let town = Town::new();
+    town.witnesses[1].behave(Manner::Away);
+    town.witnesses[2].behave(Manner::Away);
+    let gate = town.open(town.ask("2").quorum().patience(SOON * 10)).await;
+    let mut action = Action::new(
+        "db.drop".parse().unwrap(),
+        "drop_table",
+        SchemaDigest::of(b"drop_table"),
+    );
+    action.params = vec![BoundParam::new("table", Value::Text("users".to_owned()))];
+    let agent = Agent::new("bot").on_behalf_of("u_alice");
+    let request = gate.ask(Call::new(action, None, agent)).await.unwrap();
+    let attempt = RecordId::random().unwrap();
+    let first = gate.redeem(request, attempt).await.unwrap_err();
+    assert_eq!(first.code(), Code::AuditUnavailable, "{first}");
+    // The same try again: with and without a quorum, it was burned.
+    for manner in [Manner::Away, Manner::Honest] {
+        town.witnesses[1].behave(manner);
+        town.witnesses[2].behave(manner);
+        let again = gate.redeem(request, attempt).await.unwrap_err();
+        assert_eq!(again.code(), Code::AlreadyConsumed, "{manner:?}: {again}");
     }
 }
 

@@ -112,7 +112,7 @@ impl Port {
 }
 
 /// Where a quorum of witnesses is asked for, nothing runs before it has seen the record of the use.
-async fn witnessed(
+pub(super) async fn witnessed(
     inner: &Arc<Inner>,
     request: RequestId,
     by: Attempt,

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::consume::Port;
+use super::consume::{Port, witnessed};
 use super::desk::unknown;
 use super::{Call, Gate, authorize};
 use crate::error::{ApprovalError, Code};
@@ -46,7 +46,7 @@ impl Gate {
     /// recorded.
     pub async fn redeem(&self, request: RequestId, attempt: RecordId) -> Result<(), ApprovalError> {
         if let Some(used) = self.used(request).await? {
-            return same_try(request, used, attempt);
+            return self.same_try(request, used, attempt).await;
         }
         let found = self.0.journal.whole(request).await?;
         let (state, disclosures) = found.ok_or_else(|| unknown(request))?;
@@ -64,7 +64,7 @@ impl Gate {
             // The same try may have come twice at once.
             Err(error) if error.code() == Code::AlreadyConsumed => {
                 match self.used(request).await? {
-                    Some(used) => same_try(request, used, attempt),
+                    Some(used) => self.same_try(request, used, attempt).await,
                     None => Err(error),
                 }
             }
@@ -87,7 +87,7 @@ impl Gate {
             code: None,
             duration_us: None,
         };
-        let by = Some(by);
+        let by = Some(by.by);
         let ticket = self.0.journal.command(crate::lifecycle::Command::Finish {
             request,
             by,
@@ -126,22 +126,49 @@ impl Gate {
     }
 
     /// The try that used an approval up, if one did.
-    async fn used(&self, request: RequestId) -> Result<Option<Attempt>, ApprovalError> {
+    async fn used(&self, request: RequestId) -> Result<Option<Used>, ApprovalError> {
         let records = self.0.patient(self.0.journal.history(request)).await?;
         if records.is_empty() {
             return Err(unknown(request));
         }
-        Ok(records.iter().find_map(|record| match &record.entry {
-            Entry::Request(_, Event::Consumed(consumed)) => Some(consumed.by),
-            _ => None,
-        }))
+        let mut used: Option<Used> = None;
+        for record in &records {
+            match (&record.entry, &mut used) {
+                (Entry::Request(_, Event::Consumed(consumed)), _) => {
+                    let (by, seq, burned) = (consumed.by, record.seq, false);
+                    used = Some(Used { by, seq, burned });
+                }
+                (Entry::Request(_, Event::PermitRefused(refused)), Some(used)) => {
+                    used.burned |= refused.burned;
+                }
+                _ => {}
+            }
+        }
+        Ok(used)
+    }
+
+    /// The answer to a try that comes again: the same as the first time, and nothing that was not
+    /// true then. What was burned stays burned, and witnesses are waited for again.
+    async fn same_try(
+        &self,
+        request: RequestId,
+        used: Used,
+        attempt: RecordId,
+    ) -> Result<(), ApprovalError> {
+        if used.by.record != attempt || used.burned {
+            let message = "this approval has been used; one approval, one run";
+            let error = ApprovalError::new(Code::AlreadyConsumed, message);
+            return Err(error.with_request(request));
+        }
+        witnessed(&self.0, request, used.by, used.seq).await
     }
 }
 
-fn same_try(request: RequestId, used: Attempt, attempt: RecordId) -> Result<(), ApprovalError> {
-    if used.record == attempt {
-        return Ok(());
-    }
-    let message = "this approval has been used; one approval, one run";
-    Err(ApprovalError::new(Code::AlreadyConsumed, message).with_request(request))
+/// How an approval was used up.
+struct Used {
+    by: Attempt,
+    /// The record of the use.
+    seq: u64,
+    /// Whether it was stopped at the last moment, so that nothing may run.
+    burned: bool,
 }

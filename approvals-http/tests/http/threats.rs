@@ -158,6 +158,21 @@ async fn threat_22_an_approver_who_left_no_longer_counts() {
 }
 
 #[tokio::test]
+async fn threat_22_a_reader_who_left_no_longer_looks() {
+    let house = House::open().await;
+    let id = house.asked("k", "db.export").await;
+    house.only(&["u_alice", "u_bob"]);
+    for path in [
+        "/v1/approvals".to_owned(),
+        format!("/v1/approvals/{id}"),
+        "/v1/events".to_owned(),
+    ] {
+        let answer = house.say("GET", &path, READER, &Value::Null).await;
+        check(answer, (403, "NotEligible"));
+    }
+}
+
+#[tokio::test]
 async fn threat_23_what_was_approved_cannot_be_edited() {
     let house = House::open().await;
     let id = house.asked("k", "db.export").await;
