@@ -85,6 +85,12 @@ pub(crate) enum Command {
     )]
     Review(Reasoned),
 
+    /// Erases what people were shown of a settled request, once two people have approved that.
+    #[command(
+        after_help = "Asks, waits for two people who did not ask, destroys what opens the commitments, records that, and\nreplaces the disclosure key, so that no backup of the store opens it either. The log verifies as\nbefore. Who asks is found by their key as for `approve`. Run it again when it was interrupted.\n\nExample:\n  approvals erase req_0a1b2c3d --basis \"art. 17 GDPR, case 4711\" --detach"
+    )]
+    Erase(Erase),
+
     /// Withdraws a request that has not been used, as its operator.
     #[command(after_help = "Example:\n  approvals cancel req_0a1b2c3d")]
     Cancel(One),
@@ -192,6 +198,12 @@ pub(crate) enum Key {
         after_help = "Gates that are open go on by themselves. Run it again when it was interrupted.\n\nExample:\n  approvals key rotate"
     )]
     Rotate(Rotate),
+
+    /// Replaces the disclosure key, so that backups of the store open nothing that was erased.
+    #[command(
+        after_help = "`approvals erase` does it by itself, unless --keep-key was given. No backup of the store from before\nopens anything afterwards: make a new one. Run it again when it was interrupted.\n\nExample:\n  approvals key rewrap"
+    )]
+    Rewrap,
 
     /// Takes the log back from a key that was stolen, with the recovery key's word.
     #[command(
@@ -307,6 +319,29 @@ pub(crate) struct Reasoned {
 
     #[command(flatten)]
     pub(crate) keep: Keep,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Erase {
+    #[command(flatten)]
+    pub(crate) one: One,
+
+    /// The rule or the case that asks for it, in 1 to 500 characters; the people who decide see it.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) basis: String,
+
+    /// Asks and does not wait; the same command erases once two people have approved. Exit code 1
+    /// until then.
+    #[arg(long)]
+    pub(crate) detach: bool,
+
+    /// Leaves the disclosure key as it is, for many erasures in a row: run `approvals key rewrap`
+    /// after the last one.
+    #[arg(long)]
+    pub(crate) keep_key: bool,
+
+    #[command(flatten)]
+    pub(crate) signer: Signer,
 }
 
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@
 //! [NIST SP 800-38D]: https://csrc.nist.gov/pubs/sp/800/38/d/final
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
@@ -184,29 +184,139 @@ pub enum EnvelopeError {
     /// It is not what was sealed, or was sealed for another request, log or commitment.
     #[error("it is not what was sealed here; restore the store from a backup that verifies")]
     Damaged,
+    /// The disclosure keys could not be looked at.
+    #[error("the disclosure key cannot be had: {0}")]
+    Unreadable(String),
 }
 
-/// Seals and opens the envelopes of one log.
+/// Where the disclosure key is kept, and its successor while one takes its place.
+///
+/// A store that is sealed under another key than this process holds makes it look here: that is
+/// how processes notice that the key was replaced. Destroying what this gives makes every copy of
+/// the store, backups included, worth nothing.
+pub trait DisclosureKeys: fmt::Debug + Send + Sync + 'static {
+    /// The key that seals a store which is sealed under none yet.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Unreadable`] when it cannot be had; nothing is sealed then.
+    fn first(&self) -> Result<DisclosureKey, EnvelopeError>;
+
+    /// The key with this name, in place or about to be; none when it is not here.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Unreadable`] when that cannot be told.
+    fn find(&self, id: DisclosureKeyId) -> Result<Option<DisclosureKey>, EnvelopeError>;
+}
+
+/// Seals and opens the envelopes of one log; what is cloned from it follows its keys.
 #[derive(Debug, Clone)]
 pub struct Vault {
     log: Arc<str>,
-    key: Arc<DisclosureKey>,
+    keys: Option<Arc<dyn DisclosureKeys>>,
+    held: Arc<RwLock<Held>>,
+}
+
+/// The keys in this process's memory.
+#[derive(Debug)]
+struct Held {
+    seals: Arc<DisclosureKey>,
+    /// The one before or after it, for what is not wrapped anew yet.
+    beside: Option<Arc<DisclosureKey>>,
 }
 
 impl Vault {
-    /// The vault of the log with this name.
+    /// The vault of the log with this name, with one key for good.
     #[must_use]
     pub fn new(log: &str, key: DisclosureKey) -> Self {
+        Self::holding(log, key, None)
+    }
+
+    /// The vault of the log with this name, whose key can be replaced.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::Unreadable`] when there is no key to seal with.
+    pub fn with_keys(log: &str, keys: Arc<dyn DisclosureKeys>) -> Result<Self, EnvelopeError> {
+        let first = keys.first()?;
+        Ok(Self::holding(log, first, Some(keys)))
+    }
+
+    fn holding(log: &str, key: DisclosureKey, keys: Option<Arc<dyn DisclosureKeys>>) -> Self {
+        let seals = Arc::new(key);
+        let held = Held {
+            seals,
+            beside: None,
+        };
         Self {
             log: log.into(),
-            key: Arc::new(key),
+            keys,
+            held: Arc::new(RwLock::new(held)),
         }
     }
 
     /// The name of the key that seals.
     #[must_use]
     pub fn seals_with(&self) -> DisclosureKeyId {
-        self.key.id()
+        self.seals().id()
+    }
+
+    /// Whether the key can be replaced at all.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.keys.is_none()
+    }
+
+    /// Seals with this key from here on, once it is found.
+    ///
+    /// # Errors
+    /// [`EnvelopeError::UnknownKey`] when it is not here; the key of before stays.
+    pub(crate) fn seal_with(&self, id: DisclosureKeyId) -> Result<(), EnvelopeError> {
+        let key = self.key(id)?;
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        if held.seals.id() != id {
+            held.beside = Some(std::mem::replace(&mut held.seals, key));
+        }
+        Ok(())
+    }
+
+    fn seals(&self) -> Arc<DisclosureKey> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&held.seals)
+    }
+
+    /// The key with this name, from memory or from where the keys are kept.
+    fn key(&self, id: DisclosureKeyId) -> Result<Arc<DisclosureKey>, EnvelopeError> {
+        {
+            let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+            let mut here = [Some(&held.seals), held.beside.as_ref()]
+                .into_iter()
+                .flatten();
+            if let Some(key) = here.find(|key| key.id() == id) {
+                return Ok(Arc::clone(key));
+            }
+        }
+        let found = self.keys.as_ref().map(|keys| keys.find(id)).transpose()?;
+        let found = found.flatten().filter(|key| key.id() == id);
+        let key = Arc::new(found.ok_or(EnvelopeError::UnknownKey(id))?);
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        held.beside = Some(Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// The same data key under the key that seals, for a store to keep in place of this wrapping.
+    pub(crate) fn rewrap(
+        &self,
+        request: RequestId,
+        wrapped: &WrappedKey,
+    ) -> Result<WrappedKey, EnvelopeError> {
+        let data = self.unwrap(request, wrapped)?;
+        self.wrap(request, &data)
+            .map_err(|error| EnvelopeError::Unreadable(error.to_string()))
+    }
+
+    fn wrap(&self, request: RequestId, data: &DataKey) -> Result<WrappedKey, ApprovalError> {
+        let key = self.seals();
+        let aad = self.bound(KEY_DOMAIN, request, b"");
+        let ciphertext = encrypt(&key.bytes, &aad, data.0.as_slice())?;
+        Ok(WrappedKey::new(key.id(), ciphertext))
     }
 
     /// Makes a data key for a request, and wraps it.
@@ -215,9 +325,8 @@ impl Vault {
         request: RequestId,
     ) -> Result<(DataKey, WrappedKey), ApprovalError> {
         let data = DataKey(Box::new(random()?));
-        let aad = self.bound(KEY_DOMAIN, request, b"");
-        let ciphertext = encrypt(&self.key.bytes, &aad, data.0.as_slice())?;
-        Ok((data, WrappedKey::new(self.key.id(), ciphertext)))
+        let wrapped = self.wrap(request, &data)?;
+        Ok((data, wrapped))
     }
 
     /// The data key of a request.
@@ -226,11 +335,9 @@ impl Vault {
         request: RequestId,
         wrapped: &WrappedKey,
     ) -> Result<DataKey, EnvelopeError> {
-        if wrapped.by != self.key.id() {
-            return Err(EnvelopeError::UnknownKey(wrapped.by));
-        }
+        let key = self.key(wrapped.by)?;
         let aad = self.bound(KEY_DOMAIN, request, b"");
-        let mut plain = decrypt(&self.key.bytes, &aad, &wrapped.ciphertext)?;
+        let mut plain = decrypt(&key.bytes, &aad, &wrapped.ciphertext)?;
         let data = plain.as_slice().try_into().map(Box::new);
         wipe(&mut plain);
         data.map(DataKey).map_err(|_| EnvelopeError::Damaged)

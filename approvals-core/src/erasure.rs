@@ -50,7 +50,9 @@ impl Gate {
     /// key to them are destroyed in the same step that records `disclosure.erased`. Copies that
     /// went out to channels are drawn again without the values; what people have read or a channel
     /// has kept is out of reach. Backups of the store hold the wrapped key until the disclosure
-    /// key is replaced.
+    /// key is replaced: [`Journal::replace_disclosure_key`](crate::Journal::replace_disclosure_key),
+    /// which `approvals erase` calls. A request that broke the glass is not settled, and so cannot be
+    /// erased, before that was reviewed.
     ///
     /// # Errors
     /// - `NotFound`; `NotErasable` while the request is open, or when it was erased before;

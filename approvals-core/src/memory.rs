@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::envelope::Envelope;
+use crate::envelope::{DisclosureKeyId, Envelope, WrappedKey};
 use crate::id::{BootId, RequestId};
 use crate::ledger::{Hash, StoredRecord};
 use crate::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
@@ -200,6 +200,19 @@ impl Store for ForgetfulStore {
             .unwrap_or_default();
         let after = times.iter().filter(|(at, _)| *at > since);
         Ok(after.fold(0, |sum: u64, (_, amount)| sum.saturating_add(*amount)))
+    }
+
+    fn wrapped_by(
+        &mut self,
+        key: DisclosureKeyId,
+        limit: usize,
+    ) -> Result<Vec<(RequestId, WrappedKey)>, StoreError> {
+        let all = self.envelopes.iter();
+        let keys = all.filter_map(|(request, envelope)| Some((*request, envelope.key.clone()?)));
+        Ok(keys
+            .filter(|(_, have)| have.by == key)
+            .take(limit)
+            .collect())
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@ use crate::request::{IdempotencyKey, Status};
 use crate::scope::Scope;
 
 pub use crate::directory::{Directory, DirectoryError};
+pub use crate::envelope::DisclosureKeys;
 pub use crate::policy::{EngineError, PolicyEngine};
 pub use pin::{HeadPin, PinError, Pinning, Replaced};
 pub use witness::{Witness, WitnessError, WitnessReply};
@@ -407,6 +408,17 @@ pub trait Store: Reader + 'static {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     fn count(&mut self, counter: &str, since: Timestamp) -> Result<u64, StoreError>;
+
+    /// At most `limit` data keys that are wrapped by this disclosure key, whatever their order; not
+    /// those that were erased. None means that nothing is left which that key opens.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn wrapped_by(
+        &mut self,
+        key: DisclosureKeyId,
+        limit: usize,
+    ) -> Result<Vec<(RequestId, WrappedKey)>, StoreError>;
 
     /// Ends the transaction, with everything in the batch.
     ///

@@ -41,6 +41,13 @@ pub(crate) fn list(cli: &Cli) -> Result<Answer, Failure> {
             here.display()
         );
     }
+    let unfinished = home.is_replacing_disclosure_key();
+    if unfinished {
+        text += &format!(
+            "warning: a replacement of the disclosure key was interrupted or is under way; finish it with `{}`\n",
+            state::command(cli, "key rewrap")
+        );
+    }
     let spans: Vec<Value> = keys
         .spans()
         .map(|span| {
@@ -53,6 +60,7 @@ pub(crate) fn list(cli: &Cli) -> Result<Answer, Failure> {
     let json = json!({
         "genesis": keys.genesis().to_string(), "current": keys.current().to_string(),
         "recovery": home.recovery_vkey().to_string(), "recovery_key_here": exposed, "keys": spans,
+        "replacing_disclosure_key": unfinished,
     });
     Ok(Answer::new(text, json))
 }

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod decide;
+mod erase;
 mod export;
 mod init;
 mod key;
@@ -50,6 +51,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
             wait(decide::run(cli, printer, wish))
         }
         Command::Review(post) => wait(review::run(cli, printer, post)),
+        Command::Erase(wanted) => wait(erase::run(cli, printer, wanted)),
         Command::Cancel(one) => wait(cancel::run(cli, one)),
         Command::Receipt(proof) => wait(receipt::run(cli, proof)),
         Command::Verify(options) => verify::run(cli, options),
@@ -60,6 +62,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
         Command::Key(Key::Make(options)) => key::make(options),
         Command::Key(Key::Rotate(options)) => wait(key::rotate(cli, options)),
         Command::Key(Key::Revoke(options)) => wait(key::revoke(cli, options)),
+        Command::Key(Key::Rewrap) => wait(erase::rewrap(cli)),
         Command::Migrate { roles } => migrate::run(cli, *roles),
         Command::Policy(wanted) => policy::run(cli, printer, wanted),
         #[cfg(feature = "serve")]

@@ -48,6 +48,10 @@ async fn threat_49_a_broken_glass_is_approved_listed_and_reviewed() {
         verified.contains(&format!("{id} broke the glass; nobody has reviewed it")),
         "{verified}"
     );
+    // What is still to be reviewed must stay to be seen.
+    let erase = ["erase", &id, "--basis", "art. 17", "--as", "u_alice"];
+    let said = check_refused(&lab, &erase, "NotErasable", 1);
+    assert!(said.contains("has ended and is reviewed"), "{said}");
     let again = gate.enter(breaking(), admin()).await.unwrap_err();
     assert_eq!(again.code(), Code::PolicyDenied);
     assert!(again.message().contains(&format!("approvals review {id}")));

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod decide;
 #[cfg(test)]
+mod erase;
+#[cfg(test)]
 mod glass;
 #[cfg(test)]
 mod keys;

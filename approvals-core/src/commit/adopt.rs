@@ -7,7 +7,6 @@ use super::keys::Signs;
 use super::open::check;
 use super::pin::{Desk, Relation, forked, parse, refuse, relate, rolled_back, stuck, unread};
 use super::{Opening, Work, stopped, store_error};
-use crate::envelope::Vault;
 use crate::error::{ApprovalError, Code};
 use crate::id::BootId;
 use crate::ledger::{Checkpoint, LogEvent, SignedCheckpoint, VerifierKey};
@@ -41,7 +40,7 @@ pub(crate) fn adopt(
     loss: Loss,
 ) -> Result<Adopted, ApprovalError> {
     let key = opening.signer.vkey().clone();
-    let vault = Vault::new(key.name().as_str(), opening.secrets.disclosure_key());
+    let vault = opening.vault()?;
     let Some(pinning) = opening.pinning.take() else {
         let message = "there is no head pin to set; name the place that it is to be kept in";
         return Err(ApprovalError::new(Code::Misuse, message));

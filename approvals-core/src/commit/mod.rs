@@ -18,6 +18,7 @@ mod pin;
 mod policy;
 mod receipt;
 mod rekey;
+mod rewrap;
 mod seal;
 mod stage;
 mod steps;
@@ -187,7 +188,7 @@ impl Journal {
         let mut store = store.into();
         let durable = store.is_durable();
         let log = opening.signer.vkey().name().clone();
-        let vault = Vault::new(log.as_str(), opening.secrets.disclosure_key());
+        let vault = opening.vault()?;
         let desk = opening.pinning.take().map(Desk::start).transpose()?;
         if desk.is_some() && !durable {
             let message = "a store that forgets cannot be pinned: its log is gone at the next start; use a durable store, or no pin";

@@ -1,13 +1,14 @@
 //! Looks at the end of a log before anything is added to it.
 
 use crate::digest::PolicyDigest;
-use crate::envelope::Vault;
+use crate::envelope::{EnvelopeError, Vault};
 use crate::error::{ApprovalError, Code};
 use crate::ledger::{
     AuditRecord, Entry, Frontier, KeyChain, LogEvent, SignedCheckpoint, StoredRecord, leaf_hash,
 };
 use crate::ports::{Head, Reader, Store};
 
+use super::seal::lost;
 use super::{Opening, keys, store_error};
 
 /// At least this many of the last records are looked at again.
@@ -70,16 +71,19 @@ fn check_keys(
 }
 
 fn check_seal(head: &Head, vault: &Vault) -> Result<(), ApprovalError> {
-    match head.disclosure_key {
-        Some(key) if key != vault.seals_with() => {
+    let Some(key) = head.disclosure_key else {
+        return Ok(());
+    };
+    vault.seal_with(key).map_err(|error| match error {
+        EnvelopeError::UnknownKey(_) => {
             let message = format!(
-                "the store is sealed under disclosure key `{key}` and this gate holds `{}`; restore the secrets that belong to this store",
+                "the store is sealed under disclosure key `{key}` and this gate holds `{}`; restore the keys that belong to this store, or, if that key was destroyed after an erasure, a newer backup of the store",
                 vault.seals_with()
             );
-            Err(ApprovalError::new(Code::AuditUnavailable, message))
+            ApprovalError::new(Code::AuditUnavailable, message)
         }
-        _ => Ok(()),
-    }
+        other => lost(&other),
+    })
 }
 
 fn check_tail(store: &mut dyn Store, head: &Head, keys: &KeyChain) -> Result<(), ApprovalError> {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
+use crate::envelope::{DisclosureKeys, Vault};
+use crate::error::ApprovalError;
 use crate::ledger::{Secrets, VerifierKey};
 use crate::ports::{Pinning, Signer};
 
 use super::pen::Pen;
+use super::seal::lost;
 
 /// What a journal is opened with: the key that signs, the secrets of the log, and what is known of it outside.
 ///
@@ -21,6 +24,7 @@ pub struct Opening {
     pub(super) genesis: Option<VerifierKey>,
     pub(super) recovery: Option<VerifierKey>,
     pub(super) pinning: Option<Pinning>,
+    pub(super) disclosure_keys: Option<Arc<dyn DisclosureKeys>>,
 }
 
 impl Opening {
@@ -39,6 +43,7 @@ impl Opening {
             genesis: None,
             recovery: None,
             pinning: None,
+            disclosure_keys: None,
         }
     }
 
@@ -75,6 +80,22 @@ impl Opening {
     pub fn head_pin(mut self, pinning: Pinning) -> Self {
         self.pinning = Some(pinning);
         self
+    }
+
+    /// Where the disclosure key is kept; otherwise it is derived from the secrets, and can never be replaced.
+    #[must_use]
+    pub fn disclosure_keys(mut self, keys: Arc<dyn DisclosureKeys>) -> Self {
+        self.disclosure_keys = Some(keys);
+        self
+    }
+
+    /// What seals and opens the envelopes of this log.
+    pub(super) fn vault(&self) -> Result<Vault, ApprovalError> {
+        let log = self.signer.vkey().name().as_str();
+        match &self.disclosure_keys {
+            Some(keys) => Vault::with_keys(log, Arc::clone(keys)).map_err(|error| lost(&error)),
+            None => Ok(Vault::new(log, self.secrets.disclosure_key())),
+        }
     }
 
     pub(super) fn pen(&self) -> Pen {

@@ -23,13 +23,8 @@ impl Engine {
         if disclosures.is_empty() {
             return Ok(Envelope::default());
         }
-        if stage
-            .disclosure_key
-            .is_some_and(|key| key != self.vault.seals_with())
-        {
-            let message =
-                "the disclosure key was changed by another process; start this process again";
-            return Err(ApprovalError::new(Code::AuditUnavailable, message));
+        if let Some(key) = stage.disclosure_key {
+            self.vault.seal_with(key).map_err(|error| lost(&error))?;
         }
         let staged = stage.batch.data_keys.iter().find(|(of, _)| *of == request);
         let have = match staged {
@@ -53,6 +48,12 @@ impl Engine {
             .collect::<Result<_, _>>()?;
         Ok(Envelope::new(new, sealed))
     }
+}
+
+/// Nothing may be sealed under a key that the store knows nothing of.
+pub(super) fn lost(error: &EnvelopeError) -> ApprovalError {
+    let message = format!("what people are shown cannot be sealed in this store: {error}");
+    ApprovalError::new(Code::AuditUnavailable, message)
 }
 
 /// What is sealed cannot be shown, and what cannot be shown cannot be decided.

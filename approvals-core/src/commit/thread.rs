@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::engine::Engine;
 use super::rekey::Rekey;
+use super::rewrap::Rewrap;
 use super::wait::Waits;
 use super::{Reply, Work, stopped, store_error};
 use crate::error::{ApprovalError, Code};
@@ -31,6 +32,7 @@ enum Job {
         oneshot::Sender<Result<Vec<Due>, ApprovalError>>,
     ),
     Rekey(Rekey, oneshot::Sender<Result<(), ApprovalError>>),
+    Rewrap(Rewrap, oneshot::Sender<Result<u64, ApprovalError>>),
     Scrub(Duration, oneshot::Sender<Result<(), ApprovalError>>),
 }
 
@@ -63,6 +65,12 @@ impl Committer {
         receiver.await.unwrap_or_else(|_| Err(stopped()))
     }
 
+    pub(super) async fn rewrap(&self, keys: Rewrap) -> Result<u64, ApprovalError> {
+        let (reply, receiver) = oneshot::channel();
+        self.0.send(Job::Rewrap(keys, reply));
+        receiver.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
     pub(super) async fn scrub(&self, at_most: Duration) -> Result<(), ApprovalError> {
         let (reply, receiver) = oneshot::channel();
         self.0.send(Job::Scrub(at_most, reply));
@@ -74,9 +82,7 @@ fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let mut works = Vec::new();
         let mut replies = Vec::new();
-        let mut dues = Vec::new();
-        let mut rekeys = Vec::new();
-        let mut scrubs = Vec::new();
+        let mut others = Vec::new();
         // Whatever has queued up meanwhile shares the one sync; nobody waits for company.
         for job in std::iter::once(first).chain(jobs.try_iter().take(BATCH - 1)) {
             match job {
@@ -84,22 +90,37 @@ fn commit(mut engine: Engine, jobs: &Receiver<Job>) {
                     works.push(work);
                     replies.push(reply);
                 }
-                Job::TakeDue(channels, lease, reply) => dues.push((channels, lease, reply)),
-                Job::Rekey(change, reply) => rekeys.push((change, reply)),
-                Job::Scrub(at_most, reply) => scrubs.push((at_most, reply)),
+                other => others.push(other),
             }
         }
         for (reply, answer) in replies.into_iter().zip(engine.run(works)) {
             // A caller that went away does not undo what is durable.
             let _ = reply.send(answer);
         }
-        for (channels, lease, reply) in dues {
+        for job in others {
+            alone(&mut engine, job);
+        }
+    }
+}
+
+/// Carries out what has a transaction of its own, or none.
+fn alone(engine: &mut Engine, job: Job) {
+    match job {
+        Job::Write(work, reply) => {
+            if let Some(answer) = engine.run_one(work) {
+                let _ = reply.send(answer);
+            }
+        }
+        Job::TakeDue(channels, lease, reply) => {
             let _ = reply.send(engine.take_due(&channels, lease));
         }
-        for (change, reply) in rekeys {
+        Job::Rekey(change, reply) => {
             let _ = reply.send(engine.rekey(change));
         }
-        for (at_most, reply) in scrubs {
+        Job::Rewrap(keys, reply) => {
+            let _ = reply.send(engine.rewrap(keys));
+        }
+        Job::Scrub(at_most, reply) => {
             let _ = reply.send(engine.scrub(at_most));
         }
     }

@@ -14,7 +14,7 @@ use crate::engines::Engines;
 use crate::error::{ApprovalError, Code};
 use crate::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
 use crate::policy::{Policy, PolicyEngine};
-use crate::ports::{Directory, Notifier, Pinning, Signer, Store};
+use crate::ports::{Directory, DisclosureKeys, Notifier, Pinning, Signer, Store};
 use crate::principal::Agent;
 
 /// A decision that has not been made.
@@ -286,6 +286,15 @@ impl<P, D, S, K> Builder<P, D, S, K> {
         self
     }
 
+    /// Where the disclosure key is kept, so that it can be replaced and destroyed after an erasure;
+    /// otherwise it follows from the secrets of the log, and an erasure does not reach backups of
+    /// the store.
+    #[must_use]
+    pub fn disclosure_keys(mut self, keys: impl DisclosureKeys) -> Self {
+        self.rest.known.disclosure_keys = Some(Arc::new(keys));
+        self
+    }
+
     /// Which witnesses cosign the heads of the log, and whether anything waits for them.
     #[must_use]
     pub fn anchoring(mut self, anchoring: Anchoring) -> Self {
@@ -367,6 +376,9 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
         for work in gate.first_steps() {
             gate.0.journal.submit(work).await?;
         }
+        // Whoever erased last may have been killed before it could scrub; what cannot be done now
+        // is done by a sweep.
+        let _ = gate.0.scrub(Duration::ZERO).await;
         Ok(gate)
     }
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 
 use crate::clock::Clock;
 use crate::commit::Opening;
+use crate::envelope::DisclosureKeys;
 use crate::ledger::{KeyError, LedgerKey, Origin, Secrets, VerifierKey};
 use crate::ports::{Pinning, SignError, Signer};
 
@@ -26,6 +27,7 @@ pub(super) struct Known {
     pub(super) genesis: Option<VerifierKey>,
     pub(super) recovery: Option<VerifierKey>,
     pub(super) pinning: Option<Pinning>,
+    pub(super) disclosure_keys: Option<Arc<dyn DisclosureKeys>>,
 }
 
 impl Known {
@@ -39,6 +41,9 @@ impl Known {
         }
         if let Some(vkey) = self.recovery {
             opening = opening.recovery_vkey(vkey);
+        }
+        if let Some(keys) = self.disclosure_keys {
+            opening = opening.disclosure_keys(keys);
         }
         if let Some(pinning) = self.pinning {
             opening = opening.head_pin(pinning);

@@ -55,6 +55,7 @@
 //! #     fn begin(&mut self) -> Result<Head, StoreError> { self.0.begin() }
 //! #     fn by_key(&mut self, key: &IdempotencyKey) -> Result<Option<RequestId>, StoreError> { self.0.by_key(key) }
 //! #     fn count(&mut self, counter: &str, since: Timestamp) -> Result<u64, StoreError> { self.0.count(counter, since) }
+//! #     fn wrapped_by(&mut self, key: approvals_core::envelope::DisclosureKeyId, limit: usize) -> Result<Vec<(RequestId, approvals_core::envelope::WrappedKey)>, StoreError> { self.0.wrapped_by(key, limit) }
 //! #     fn rollback(&mut self) { self.0.rollback() }
 //! #     fn scrub(&mut self, at_most: Duration) -> Result<(), StoreError> { self.0.scrub(at_most) }
 //! #     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> { self.0.reader() }

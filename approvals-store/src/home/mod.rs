@@ -6,6 +6,7 @@
 //! | `store.url` | where the ledger is instead, if it is elsewhere; can hold a password | its owner |
 //! | `ledger.key` | the private key that signs the ledger | [`Home::rotate_key`], [`Home::revoke_key`] |
 //! | `secrets.key` | what binds redacted values; outlives the ledger key | nobody, ever again |
+//! | `disclosure.key` | what opens what people were shown | [`Home::replace_disclosure_key`], after an erasure |
 //! | `log.vkey` | the public key that the log began with, under the log's name: what auditors pin | nobody |
 //! | `recovery.vkey` | the public half of the key that can revoke the ledger key | nobody |
 //! | `recovery.key` | its private half: move it to another place before anything else | nobody |
@@ -15,11 +16,12 @@
 //! | `http.toml` | which token is which agent, if `approvals serve` runs here | its owner |
 //!
 //! Trusted: who can write the directory decides what may run, and who can read it can sign a
-//! false history and test guesses of redacted values. Give it to the user who runs the gate and to nobody else.
+//! false history, test guesses of redacted values and read what people were shown. Give it to the user who runs the gate and to nobody else.
 //!
 //! The key in force is nowhere in a file of its own: it follows from `log.vkey` and the records, see [`Home::keys`].
 
 mod change;
+mod disclosure;
 mod files;
 mod rekey;
 mod starter;
@@ -33,6 +35,7 @@ use approvals_core::ledger::{KeyError, Origin, Secrets, VerifierKey};
 use approvals_core::ports::{Directory, Reader, Signer, Store};
 use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
+pub use disclosure::DisclosureFiles;
 pub use rekey::{OldKey, Rekeyed, Revoking};
 pub use starter::Starter;
 
@@ -152,6 +155,7 @@ impl Home {
             .people(self.people.clone())
             .store(self.store()?)
             .signer(signer, secrets)
+            .disclosure_keys(self.paths.disclosure_keys())
             .genesis_vkey(self.vkey.clone())
             .recovery_vkey(self.recovery.clone());
         Ok(builder)
@@ -349,12 +353,13 @@ impl Paths {
         self.0.join("people.toml")
     }
 
-    fn all(&self) -> [PathBuf; 9] {
+    fn all(&self) -> [PathBuf; 10] {
         [
             self.database(),
             self.url(),
             self.key(),
             self.secrets(),
+            self.disclosure(),
             self.vkey(),
             self.recovery_key(),
             self.recovery_vkey(),

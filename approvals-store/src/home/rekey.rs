@@ -14,6 +14,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use approvals_core::gate::LocalSigner;
 use approvals_core::ledger::{KeyChain, KeyError, KeyRevocation, LedgerKey, VerifierKey};
@@ -233,6 +234,7 @@ impl Home {
     fn opening(&self, signer: LocalSigner) -> Result<Opening, ApprovalError> {
         let opening = Opening::new(signer, self.secrets()?);
         Ok(opening
+            .disclosure_keys(Arc::new(self.paths.disclosure_keys()))
             .genesis_vkey(self.vkey.clone())
             .recovery_vkey(self.recovery.clone()))
     }
@@ -245,10 +247,10 @@ impl Home {
     }
 
     /// Keeps other processes from changing the key meanwhile; ends with this process, however that ends.
-    fn alone(&self) -> Result<File, ApprovalError> {
+    pub(super) fn alone(&self) -> Result<File, ApprovalError> {
         files::alone(
             &self.paths.vkey(),
-            "another process is changing the ledger key; wait until it is done",
+            "another process is changing a key; wait until it is done and do this again",
         )
     }
 }
@@ -335,11 +337,11 @@ impl Staged {
     }
 }
 
-fn beside(place: &Path, name: &str) -> PathBuf {
+pub(super) fn beside(place: &Path, name: &str) -> PathBuf {
     place.with_extension(format!("key.{name}"))
 }
 
-fn remove(path: &Path) -> Result<(), ApprovalError> {
+pub(super) fn remove(path: &Path) -> Result<(), ApprovalError> {
     match fs::remove_file(path).and_then(|()| sync_parent(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(files::unavailable("delete", path, &error))
@@ -349,7 +351,7 @@ fn remove(path: &Path) -> Result<(), ApprovalError> {
 }
 
 /// Overwrites a file where it lies, under all of its names.
-fn overwrite(path: &Path) -> Result<(), ApprovalError> {
+pub(super) fn overwrite(path: &Path) -> Result<(), ApprovalError> {
     let write = || {
         let mut file = File::options().write(true).open(path)?;
         let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);

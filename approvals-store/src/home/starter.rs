@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use approvals_core::envelope::DisclosureKey;
 use approvals_core::ledger::{LedgerKey, Origin, Secrets, VerifierKey};
 use approvals_core::{ApprovalError, Code, People, Policy, inventory};
 
@@ -117,6 +118,8 @@ impl Starter {
         made.push(paths.key());
         Secrets::create_file(paths.secrets()).map_err(|error| damaged_key(&error))?;
         made.push(paths.secrets());
+        DisclosureKey::create_file(paths.disclosure()).map_err(|error| damaged_key(&error))?;
+        made.push(paths.disclosure());
         let vkey = format!("{}\n", key.vkey(&self.origin));
         let recovery = match &self.recovery {
             Some(vkey) => vkey.clone(),

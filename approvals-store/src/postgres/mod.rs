@@ -49,7 +49,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use approvals_core::clock::Timestamp;
-use approvals_core::envelope::Envelope;
+use approvals_core::envelope::{DisclosureKeyId, Envelope, WrappedKey};
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{
@@ -366,6 +366,14 @@ impl Store for PostgresStore {
         let question = read::count(counter, since);
         let amounts = self.read(|db| db.ask(question, |row| read::number(row, "amount")))?;
         Ok(amounts.into_iter().sum())
+    }
+
+    fn wrapped_by(
+        &mut self,
+        key: DisclosureKeyId,
+        limit: usize,
+    ) -> Result<Vec<(RequestId, WrappedKey)>, StoreError> {
+        self.read(|db| db.ask(read::wrapped_by(key, limit), read::wrapped))
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {

@@ -131,6 +131,19 @@ pub(super) fn part(row: &Row) -> Result<Part, Failed> {
     )))
 }
 
+/// The data keys that one disclosure key wraps.
+pub(super) fn wrapped_by(key: DisclosureKeyId, limit: usize) -> Question {
+    let values = vec![bytes(key.as_bytes()), whole(limit)];
+    (WRAPPED_BY, values)
+}
+
+/// One of them.
+pub(super) fn wrapped(row: &Row) -> Result<(RequestId, WrappedKey), Failed> {
+    let by = DisclosureKeyId::from_bytes(exactly(get(row, "wrapped_by")?)?);
+    let ciphertext = get::<&[u8]>(row, "ciphertext")?.to_vec();
+    Ok((id(row)?, WrappedKey::new(by, ciphertext)))
+}
+
 /// Puts an envelope together.
 pub(super) fn envelope(parts: Vec<Part>) -> Envelope {
     let mut envelope = Envelope::default();
@@ -250,6 +263,9 @@ const DISCLOSURES: &str = "SELECT NULL AS commitment, wrapped_by, ciphertext, 0 
     UNION ALL SELECT commitment, NULL, ciphertext, place FROM approvals.disclosures \
     WHERE request = (SELECT n FROM approvals.ids WHERE id = $1) ORDER BY place";
 
+const WRAPPED_BY: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = data_keys.request), \
+    wrapped_by, ciphertext FROM approvals.data_keys WHERE wrapped_by = $1 LIMIT $2";
+
 const REQUESTS: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n), \
     scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
     FROM approvals.requests WHERE ($2::text IS NULL OR agent = $2) ORDER BY n DESC LIMIT $1";
@@ -285,6 +301,7 @@ pub(super) const ALL: &[&str] = &[
     RECORDS_OF,
     LOG_RECORDS,
     DISCLOSURES,
+    WRAPPED_BY,
     REQUESTS,
     REQUESTS_BY_STATUS,
     REQUESTS_UNREVIEWED,

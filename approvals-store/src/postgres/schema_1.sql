@@ -125,6 +125,7 @@ CREATE TABLE approvals.data_keys (
     wrapped_by bytea NOT NULL,
     ciphertext bytea NOT NULL
 );
+CREATE INDEX data_keys_by_key ON approvals.data_keys (wrapped_by);
 
 -- By how much a counter was raised, and when.
 CREATE TABLE approvals.counters (

@@ -23,7 +23,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
-use approvals_core::envelope::Envelope;
+use approvals_core::envelope::{DisclosureKeyId, Envelope, WrappedKey};
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
@@ -235,6 +235,14 @@ impl Store for SqliteStore {
 
     fn count(&mut self, counter: &str, since: Timestamp) -> Result<u64, StoreError> {
         self.read(|db| db.ask(|connection| read::count(connection, counter, since)))
+    }
+
+    fn wrapped_by(
+        &mut self,
+        key: DisclosureKeyId,
+        limit: usize,
+    ) -> Result<Vec<(RequestId, WrappedKey)>, StoreError> {
+        self.read(|db| db.ask(|connection| read::wrapped_by(connection, key, limit)))
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {

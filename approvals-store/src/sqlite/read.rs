@@ -88,6 +88,22 @@ pub(super) fn log_records(
     )
 }
 
+pub(super) fn wrapped_by(
+    connection: &Connection,
+    key: DisclosureKeyId,
+    limit: usize,
+) -> Result<Vec<(RequestId, WrappedKey)>> {
+    list(
+        connection,
+        WRAPPED_BY,
+        (key.as_bytes(), whole(limit)),
+        |row| {
+            let wrapped = WrappedKey::new(key, row.get(1)?);
+            Ok((id(row, 0)?, wrapped))
+        },
+    )
+}
+
 pub(super) fn disclosures(connection: &Connection, request: RequestId) -> Result<Envelope> {
     let mut envelope = Envelope::default();
     let mut statement = connection.prepare_cached(DISCLOSURES)?;
@@ -266,6 +282,9 @@ const DISCLOSURES: &str = "SELECT NULL, wrapped_by, ciphertext, 0 AS place FROM 
     WHERE request = (SELECT n FROM ids WHERE id = ?1) \
     AND ciphertext <> zeroblob(length(ciphertext)) ORDER BY place";
 
+const WRAPPED_BY: &str = "SELECT (SELECT id FROM ids WHERE ids.n = data_keys.request), ciphertext \
+    FROM data_keys WHERE wrapped_by = ?1 LIMIT ?2";
+
 const REQUESTS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
     scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
     FROM requests WHERE (?2 IS NULL OR agent = ?2) ORDER BY n DESC LIMIT ?1";
@@ -309,6 +328,7 @@ mod tests {
             RECORDS_OF,
             LOG_RECORDS,
             DISCLOSURES,
+            WRAPPED_BY,
             REQUESTS,
             REQUESTS_BY_STATUS,
             REQUESTS_UNREVIEWED,

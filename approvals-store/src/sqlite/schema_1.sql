@@ -85,6 +85,7 @@ CREATE TABLE data_keys (
     wrapped_by BLOB NOT NULL,
     ciphertext BLOB NOT NULL
 ) STRICT;
+CREATE INDEX data_keys_by_key ON data_keys (wrapped_by);
 
 -- By how much a counter was raised, and when.
 CREATE TABLE counters (

@@ -154,7 +154,8 @@ fn disclosures(
 fn erased(connection: &Connection, numbers: &mut Numbers<'_>, erased: &[RequestId]) -> Result<()> {
     for sql in [
         "UPDATE disclosures SET ciphertext = zeroblob(length(ciphertext)) WHERE request = ?1",
-        "UPDATE data_keys SET ciphertext = zeroblob(length(ciphertext)) WHERE request = ?1",
+        "UPDATE data_keys SET wrapped_by = zeroblob(8), ciphertext = zeroblob(length(ciphertext)) \
+            WHERE request = ?1",
     ] {
         let mut statement = connection.prepare_cached(sql)?;
         for request in erased {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
-use approvals_core::envelope::Envelope;
+use approvals_core::envelope::{DisclosureKeyId, Envelope, WrappedKey};
 use approvals_core::id::BootId;
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
@@ -158,6 +158,7 @@ impl Store for Faulty<SqliteStore> {
         count(counter: &str, since: Timestamp) -> u64;
         announce(boot: BootId) -> ();
         scrub(at_most: Duration) -> ();
+        wrapped_by(key: DisclosureKeyId, limit: usize) -> Vec<(RequestId, WrappedKey)>;
         take_due(channels: &[String], now: Timestamp, lease: Duration) -> Vec<Due>;
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use approvals_core::RequestId;
 use approvals_core::clock::Timestamp;
-use approvals_core::envelope::Envelope;
+use approvals_core::envelope::{DisclosureKeyId, Envelope, WrappedKey};
 use approvals_core::id::BootId;
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::memory::ForgetfulStore;
@@ -243,6 +243,15 @@ impl Store for Disk {
     fn count(&mut self, counter: &str, since: Timestamp) -> Result<u64, StoreError> {
         self.step("count")?;
         self.0.memory.lock().unwrap().count(counter, since)
+    }
+
+    fn wrapped_by(
+        &mut self,
+        key: DisclosureKeyId,
+        limit: usize,
+    ) -> Result<Vec<(RequestId, WrappedKey)>, StoreError> {
+        self.step("wrapped_by")?;
+        self.0.memory.lock().unwrap().wrapped_by(key, limit)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {

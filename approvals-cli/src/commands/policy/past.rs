@@ -39,7 +39,7 @@ impl Log {
             return Err(Failure::new(Code::StoreUnavailable, message));
         }
         let name = home.origin().clone();
-        let vault = Vault::new(name.as_str(), home.secrets()?.disclosure_key());
+        let vault = home.paths().vault(&name)?;
         let reader = SqliteReader::open(path)?;
         Ok(Self {
             reader,

@@ -7,7 +7,7 @@ use std::path::Path;
 use approvals_core::Code;
 use approvals_core::directory::People;
 use approvals_core::envelope::Vault;
-use approvals_core::ledger::{Hash, Secrets, SignedCheckpoint, VerifierKey};
+use approvals_core::ledger::{Hash, SignedCheckpoint, VerifierKey};
 use approvals_store::home::Paths;
 
 use crate::failure::Failure;
@@ -59,10 +59,9 @@ pub(super) fn genesis(given: &str) -> Result<Hash, Failure> {
     })
 }
 
-/// What opens the values of the log, for whoever may read its secrets.
+/// What opens the values of the log, for whoever may read its disclosure key.
 pub(super) fn vault(paths: &Paths, key: &VerifierKey) -> Option<Vault> {
-    let secrets = Secrets::read_file(paths.secrets()).ok()?;
-    Some(Vault::new(key.name().as_str(), secrets.disclosure_key()))
+    paths.vault(key.name()).ok()
 }
 
 /// The auditor's own copy of who is who.

@@ -29,6 +29,11 @@ pub enum KeyError {
     /// The text is not one line of secrets.
     #[error("not one line `approvals-secrets-v1` and 32 bytes in base64; restore it from a backup")]
     Secrets,
+    /// The text is not one line of a disclosure key.
+    #[error(
+        "not one line `approvals-disclosure-key-v1` and 32 bytes in base64; restore it from your backup of the keys"
+    )]
+    Disclosure,
     /// The file is there already.
     #[error("`{path}` exists and is left as it is; read it, or choose another path for a new {what}", path = .path.display())]
     Exists {

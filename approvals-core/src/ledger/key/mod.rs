@@ -5,6 +5,7 @@
 //! The file is PKCS#8 version 1 in PEM ([RFC 8410 §7](https://www.rfc-editor.org/rfc/rfc8410#section-7)), the one
 //! form that OpenSSL both writes and reads.
 
+mod disclosure;
 mod error;
 mod file;
 mod secrets;

@@ -13,6 +13,10 @@ pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
     vec![
         ("ciphertexts come back exactly", ciphertexts),
         ("a data key is replaced by its newer wrapping", rewrapping),
+        (
+            "data keys are found by what wraps them",
+            keys_are_found_by_what_wraps_them,
+        ),
         ("what is erased is gone", what_is_erased_is_gone),
         (
             "an erasure happens with its commit or not at all",
@@ -81,6 +85,26 @@ fn rewrapping<S: Store>(mut log: Log<S>) {
             |store| store.disclosures(request(of)),
             &want,
         );
+    }
+}
+
+fn keys_are_found_by_what_wraps_them<S: Store>(mut log: Log<S>) {
+    let mut batch = log.batch(&[(b"a", Some(request(1)))]);
+    batch.data_keys = (1..=3).map(|n| (request(n), wrapped(1, n))).collect();
+    log.commit(&batch);
+    // Wrapped anew without a record, as when the disclosure key is replaced, and one is erased.
+    let mut batch = log.batch(&[]);
+    batch.data_keys = vec![(request(2), wrapped(2, 9))];
+    batch.erased = vec![request(3)];
+    log.commit(&batch);
+    for (by, limit, want) in [
+        (1, 10, vec![(request(1), wrapped(1, 1))]),
+        (2, 10, vec![(request(2), wrapped(2, 9))]),
+        (2, 0, Vec::new()),
+        (3, 10, Vec::new()),
+    ] {
+        let by = DisclosureKeyId::from_bytes([by; 8]);
+        log.expect("`wrapped_by`", |store| store.wrapped_by(by, limit), &want);
     }
 }
 
