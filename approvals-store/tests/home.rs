@@ -52,6 +52,7 @@ fn a_new_home_opens_and_belongs_to_its_owner() {
         names,
         [
             "approvals.db",
+            "disclosure.key",
             "ledger.key",
             "log.vkey",
             "people.toml",
@@ -81,6 +82,7 @@ fn every_example_of_the_starter_policy_can_be_loaded() {
 fn nothing_is_ever_overwritten() {
     for name in [
         "approvals.db",
+        "disclosure.key",
         "ledger.key",
         "log.vkey",
         "policy.toml",
@@ -208,6 +210,12 @@ fn what_is_empty_or_not_what_it_should_be_is_refused() {
         "secrets.key",
     );
     check(
+        "disclosure.key",
+        write("disclosure.key", "approvals-disclosure-key-v1"),
+        Code::AuditUnavailable,
+        "disclosure.key",
+    );
+    check(
         "approvals.db",
         write("approvals.db", ""),
         Code::StoreUnavailable,
@@ -248,6 +256,12 @@ fn what_others_can_write_is_refused() {
         |home| set_mode(&home.join("ledger.key"), 0o640),
         Code::AuditUnavailable,
         "chmod 600",
+    );
+    check(
+        "disclosure.key",
+        |home| set_mode(&home.join("disclosure.key"), 0o640),
+        Code::AuditUnavailable,
+        "open to other users",
     );
     check(
         "secrets.key",

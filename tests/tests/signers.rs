@@ -8,13 +8,16 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use approvals_core::gate::LocalSigner;
 use approvals_core::ledger::{LedgerKey, Secrets, SignedCheckpoint, VerifierKey};
 use approvals_core::ports::{SignError, Signer, Store};
 use approvals_core::testing::Everybody;
 use approvals_core::{ApprovalError, Code, ForgetfulStore, Gate, Policy, requires_approval};
+use approvals_store::home::{Home, Starter};
 use async_trait::async_trait;
 use support::disk::Disk;
 use support::house::{House, ledger_key, origin};
@@ -430,4 +433,60 @@ async fn openssl_signs_a_whole_log_that_verifies() {
     let error = call().await.unwrap_err();
     assert_eq!(error.code(), Code::AuditUnavailable, "{error}");
     assert_eq!((effects.count(), stored(&gate).await.len()), (1, size));
+}
+
+/// A key in another place than a file: it counts what it is asked to sign.
+#[derive(Debug)]
+struct Elsewhere {
+    signer: LocalSigner,
+    signed: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl Signer for Elsewhere {
+    fn vkey(&self) -> &VerifierKey {
+        self.signer.vkey()
+    }
+
+    async fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.signed.fetch_add(1, Ordering::SeqCst);
+        self.signer.sign(message).await
+    }
+}
+
+#[tokio::test]
+async fn a_home_can_be_signed_elsewhere_and_keeps_no_ledger_key_then() {
+    let scratch = TempDir::new().unwrap();
+    let starter = Starter::new("test.invalid/elsewhere".parse().unwrap());
+    let home = Home::create(scratch.path().join("home"), starter).unwrap();
+    let signed = Arc::new(AtomicUsize::new(0));
+    let signer = || Elsewhere {
+        signer: LocalSigner::read_file(scratch.path().join("away.key"), home.origin()).unwrap(),
+        signed: Arc::clone(&signed),
+    };
+    std::fs::rename(home.paths().key(), scratch.path().join("away.key")).unwrap();
+    let gate = home.gate_signed_by(signer()).unwrap().open().await.unwrap();
+    assert!(
+        signed.load(Ordering::SeqCst) > 0,
+        "the genesis is signed there"
+    );
+    let note = gate.journal().checkpoint().await.unwrap().unwrap();
+    let note = SignedCheckpoint::parse(note).unwrap();
+    assert_eq!(note.verify(home.vkey()).unwrap().size, 3);
+    drop(gate);
+    // The key that signs must be the log's, wherever it is; without one there is no gate.
+    let other = LocalSigner::new(LedgerKey::generate().unwrap(), home.origin());
+    let refused = home
+        .gate_signed_by(other)
+        .unwrap()
+        .open()
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::AuditUnavailable, "{refused}");
+    let refused = home.gate().unwrap_err();
+    assert!(
+        refused.to_string().contains("there is no ledger key"),
+        "{refused}"
+    );
+    home.gate_signed_by(signer()).unwrap().open().await.unwrap();
 }

@@ -78,7 +78,12 @@ fn files(home: &Home, made_recovery: bool) -> Vec<(&'static str, PathBuf, &'stat
         (
             "secrets",
             paths.secrets(),
-            "binds redacted values and seals what people see; keep it secret, back it up",
+            "binds redacted values; keep it secret, back it up",
+        ),
+        (
+            "disclosure_key",
+            paths.disclosure(),
+            "opens what people were shown; keep it secret, and its backups apart from the ledger's",
         ),
         (
             "vkey",

@@ -2,7 +2,7 @@
 
 use approvals_core::{Agent, ApprovalError, Code, requires_approval};
 
-use crate::support::{Lab, bot, check_refused, waiting};
+use crate::support::{Lab, bot, check_refused, waiting, waiting_for};
 
 #[requires_approval(scope = "iam.grant")]
 async fn grant(role: String) -> Result<String, ApprovalError> {
@@ -93,4 +93,17 @@ async fn threat_49_a_broken_glass_is_approved_listed_and_reviewed() {
         assert!(shown.contains(kind), "{shown}");
     }
     assert!(lab.run(&["verify"]).ok().contains("PASS"));
+}
+
+/// A use that broke the glass, and that nobody has reviewed.
+pub(crate) async fn broken(lab: &Lab) {
+    let gate = lab.gate().await;
+    let work = gate.enter(breaking(), admin());
+    let (result, ()) = tokio::join!(work, async {
+        let id = waiting_for(&gate, "iam.grant").await;
+        let args = ["approve", &id, "--key", &lab.key("dana")];
+        lab.beside(&args).await.ok();
+    });
+    result.unwrap();
+    gate.flush().await.unwrap();
 }

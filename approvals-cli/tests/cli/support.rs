@@ -263,3 +263,14 @@ pub(crate) async fn waiting(gate: &Gate) -> RequestId {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// The request of this scope that waits, as soon as one does.
+pub(crate) async fn waiting_for(gate: &Gate, scope: &str) -> String {
+    loop {
+        let rows = gate.list(Filter::pending()).await.unwrap();
+        if let Some(row) = rows.iter().find(|row| row.scope.as_str() == scope) {
+            return row.id.to_string();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

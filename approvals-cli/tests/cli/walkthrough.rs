@@ -1,4 +1,4 @@
-//! The page for auditors: every command on it is run, and prints what stands there.
+//! Pages of the documentation: every command on them is run, and prints what stands there.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,9 @@ const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
 /// Stands for anything: within a line, or for any number of lines.
 const ANYTHING: char = '…';
+
+/// Who types commands: where the gate runs, away from it, or as an approver with a key.
+const WHO: &[&str] = &["operator", "auditor", "alice", "dana", "erin"];
 
 /// One command on the page, and what it should print.
 #[derive(Debug, Default)]
@@ -33,7 +36,7 @@ fn steps(page: &str) -> Vec<Step> {
             inside = !inside;
         } else if inside {
             match line.split_once("$ ") {
-                Some((who @ ("operator" | "auditor"), command)) => steps.push(Step {
+                Some((who, command)) if WHO.contains(&who) => steps.push(Step {
                     who: who.to_owned(),
                     command: command.to_owned(),
                     expected: Vec::new(),
@@ -89,9 +92,13 @@ fn run(lab: &Lab, desk: &Path, step: &Step) -> String {
         .env("PATH", format!("{folder}:{path}"))
         .env("HOME", desk);
     command.env_remove("APPROVALS_STATE");
-    if step.who == "operator" {
-        command.env("APPROVALS_STATE", lab.state());
-    }
+    match step.who.as_str() {
+        "auditor" => command.env("STORE", lab.database()),
+        "operator" => command.env("APPROVALS_STATE", lab.state()),
+        person => command
+            .env("APPROVALS_STATE", lab.state())
+            .env("APPROVALS_KEY", lab.key(person)),
+    };
     String::from_utf8(command.output().unwrap().stdout).unwrap()
 }
 
@@ -126,17 +133,55 @@ async fn desk(lab: &Lab) -> PathBuf {
 async fn every_command_for_auditors_prints_what_the_page_says() {
     let lab = Lab::new();
     let desk = desk(&lab).await;
-    let steps = steps(&fs::read_to_string(format!("{DOCS}/audit.md")).unwrap());
-    let auditors = steps.iter().filter(|step| step.who == "auditor").count();
-    assert!(
-        auditors > 10 && steps.len() > auditors,
-        "the page has lost its commands"
-    );
+    follow(&lab, &desk, "audit.md", &[("operator", 1), ("auditor", 11)]);
+}
+
+/// Types every command on a page, of which there are at least so many by each.
+fn follow(lab: &Lab, desk: &Path, page: &str, at_least: &[(&str, usize)]) {
+    let steps = steps(&fs::read_to_string(format!("{DOCS}/{page}")).unwrap());
+    for (who, count) in at_least {
+        let typed = steps.iter().filter(|step| step.who == *who).count();
+        assert!(typed >= *count, "`{page}` has lost commands of `{who}`");
+    }
     for step in &steps {
-        let said = run(&lab, &desk, step);
+        let said = run(lab, desk, step);
         let lines: Vec<&str> = said.lines().collect();
         assert!(all_fit(&step.expected, &lines), "{step:#?} says:\n{said}");
     }
+}
+
+/// A desk with the key of the log, and the name of a request that was denied.
+async fn with_request(lab: &Lab) -> PathBuf {
+    let desk = lab.path("desk");
+    fs::create_dir(&desk).unwrap();
+    fs::copy(lab.state().join("log.vkey"), desk.join("log.vkey")).unwrap();
+    let request = lab.asked(export_users()).await.to_string();
+    let deny = [
+        "deny",
+        &request,
+        "--key",
+        &lab.key("dana"),
+        "--reason",
+        "no",
+    ];
+    lab.run(&deny).ok();
+    fs::write(desk.join("request"), request).unwrap();
+    desk
+}
+
+#[tokio::test]
+async fn every_command_about_erasing_prints_what_the_page_says() {
+    let lab = Lab::new();
+    let desk = with_request(&lab).await;
+    let typed = [("alice", 3), ("dana", 1), ("erin", 1), ("operator", 3)];
+    follow(&lab, &desk, "erasure.md", &typed);
+}
+
+#[tokio::test]
+async fn every_command_about_keys_prints_what_the_page_says() {
+    let lab = Lab::new();
+    let desk = with_request(&lab).await;
+    follow(&lab, &desk, "keys.md", &[("operator", 6), ("auditor", 2)]);
 }
 
 #[test]

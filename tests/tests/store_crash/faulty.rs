@@ -121,6 +121,7 @@ impl Faulty<SqliteStore> {
             .people(home.people().clone())
             .store(store)
             .signer(home.signer()?, home.secrets()?)
+            .disclosure_keys(home.paths().disclosure_keys())
             .open()
             .await
     }
