@@ -4,6 +4,8 @@
 //! use. The format is OpenSSH's `PROTOCOL.sshsig`; the namespace keeps a signature made for a file
 //! or a commit from being taken for a decision.
 
+mod padded;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ssh_key::{LineEnding, PrivateKey, PublicKey, SshSig};
@@ -45,8 +47,8 @@ pub fn sign_post(statement: &PostStatement, private_key: &str) -> Result<String,
 
 fn sign_bytes(statement: &[u8], private_key: &str) -> Result<String, ApprovalError> {
     let refuse = |what: &str| ApprovalError::new(Code::SignatureInvalid, what.to_owned());
-    let key = PrivateKey::from_openssh(private_key)
-        .map_err(|_| refuse("this is not a private key in OpenSSH's format"))?;
+    let key =
+        read(private_key).ok_or_else(|| refuse("this is not a private key in OpenSSH's format"))?;
     if key.is_encrypted() {
         return Err(refuse(
             "this key needs a passphrase; add it to your agent with `ssh-add` and name its `.pub` file",
@@ -58,6 +60,16 @@ fn sign_bytes(statement: &[u8], private_key: &str) -> Result<String, ApprovalErr
     signed
         .to_pem(LineEnding::LF)
         .map_err(|_| refuse("the signature could not be written"))
+}
+
+/// Reads a private key, whatever its length.
+fn read(private_key: &str) -> Option<PrivateKey> {
+    PrivateKey::from_openssh(private_key).ok().or_else(|| {
+        let mut padded = padded::padded(private_key)?.into_bytes();
+        let key = PrivateKey::from_openssh(&padded).ok();
+        crate::id::wipe(&mut padded);
+        key
+    })
 }
 
 /// Verifies a signed statement: the signature, the namespace, and for hardware keys the touch.
