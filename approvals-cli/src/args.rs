@@ -136,10 +136,29 @@ pub(crate) enum Command {
     )]
     Serve(Serve),
 
+    /// Microsoft Teams: the app to upload, and whether everything is in place.
+    #[cfg(feature = "teams")]
+    #[command(subcommand)]
+    Teams(Teams),
+
     /// Makes a bearer token for an agent, or for a person who may look, and prints it once.
     #[cfg(feature = "serve")]
     #[command(subcommand)]
     Token(TokenFor),
+}
+
+#[cfg(feature = "teams")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum Teams {
+    /// Writes the app package that an administrator uploads to Teams.
+    #[command(after_help = "Example:\n  approvals teams package approvals-teams.zip")]
+    Package {
+        /// The file; it must not be there yet.
+        file: PathBuf,
+    },
+
+    /// Looks for what would keep the channel from working; exit code 1 when there is something.
+    Doctor,
 }
 
 #[cfg(feature = "serve")]

@@ -34,9 +34,9 @@ impl NewFile {
         })
     }
 
-    /// Writes the text; on return it is on the disk.
-    pub(crate) fn keep(mut self, text: &str) -> Result<(), Failure> {
-        let written = self.file.write_all(text.as_bytes());
+    /// Writes the bytes; on return they are on the disk.
+    pub(crate) fn keep(mut self, bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
+        let written = self.file.write_all(bytes.as_ref());
         written
             .and_then(|()| self.file.sync_all())
             .map_err(|error| {

@@ -1,6 +1,6 @@
 //! The doctor: what would keep the channel from working, found before somebody waits for it.
 
-use approvals_core::{IdentityKey, PersonId};
+use approvals_core::{IdentityKey, People};
 
 use crate::app::Teams;
 use crate::inbound;
@@ -17,7 +17,7 @@ pub struct Finding {
 
 /// Looks at everything the channel depends on: our token, Microsoft's keys, the conversations, and
 /// whether anybody in the people file could decide there.
-pub async fn doctor(teams: &Teams, people: &[(PersonId, Vec<IdentityKey>)]) -> Vec<Finding> {
+pub async fn doctor(teams: &Teams, people: &People) -> Vec<Finding> {
     let inner = teams.inner();
     let (config, connector) = (&inner.config, &inner.connector);
     let finding = |what: &str, wrong: Option<String>| Finding {
@@ -47,7 +47,8 @@ pub async fn doctor(teams: &Teams, people: &[(PersonId, Vec<IdentityKey>)]) -> V
     });
     found.push(finding("where the app is installed", installed));
     let ours = |key: &IdentityKey| key.provider() == "entra" && key.tenant() == config.tenant;
-    let nobody = !people.iter().any(|(_, keys)| keys.iter().any(ours));
+    let mut active = people.people().filter(|person| person.active);
+    let nobody = !active.any(|person| person.identities.iter().any(ours));
     let nobody = nobody.then(|| {
         format!("nobody has an account there; add `provider = \"entra\"`, `tenant = \"{}\"` and the object id as `subject` to people.toml", config.tenant)
     });

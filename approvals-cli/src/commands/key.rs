@@ -101,7 +101,7 @@ pub(crate) async fn revoke(cli: &Cli, options: &Revoke) -> Result<Answer, Failur
     let saved = saved.transpose()?;
     let revoking = home.prepare_revocation(options.vkey.as_ref(), options.last_good)?;
     if let (Some(file), Some(path)) = (saved, &options.word.statement) {
-        file.keep(&String::from_utf8_lossy(revoking.statement()))?;
+        file.keep(revoking.statement())?;
         return Ok(to_sign(cli, options, &revoking, path));
     }
     let endorsement = endorsement(options, &revoking)?;

@@ -14,6 +14,8 @@ mod review;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;
+#[cfg(feature = "teams")]
+mod teams;
 #[cfg(feature = "serve")]
 mod token;
 mod verify;
@@ -65,6 +67,8 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
         Command::Key(Key::Rewrap) => wait(erase::rewrap(cli)),
         Command::Migrate { roles } => migrate::run(cli, *roles),
         Command::Policy(wanted) => policy::run(cli, printer, wanted),
+        #[cfg(feature = "teams")]
+        Command::Teams(wanted) => wait(teams::run(cli, wanted)),
         #[cfg(feature = "serve")]
         Command::Serve(options) => serve::run(cli, printer, options),
         #[cfg(feature = "serve")]

@@ -21,7 +21,7 @@ pub(crate) async fn run(cli: &Cli, proof: &Proof) -> Result<Answer, Failure> {
     let record = proven(&state.gate, id, &receipt).await?;
     let text = match (file, &proof.out) {
         (Some(file), Some(path)) => {
-            file.keep(&receipt.to_string())?;
+            file.keep(receipt.to_string())?;
             format!(
                 "{}, in {}\n",
                 what(&record),
@@ -43,7 +43,7 @@ pub(super) async fn save(
     let made = async {
         let receipt = gate.receipt_of(id, record).await?;
         let record = proven(gate, id, &receipt).await?;
-        file.keep(&receipt.to_string())?;
+        file.keep(receipt.to_string())?;
         Ok(json(&receipt, &record))
     };
     made.await.map_err(|failure: Failure| {

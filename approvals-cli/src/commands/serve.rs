@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 
 use approvals_core::{Code, Gate, PersonId};
+#[cfg(feature = "teams")]
+use approvals_http::Attached;
 use approvals_http::{Channel, Config, Inbox, Server};
+use approvals_store::home::Home;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -35,7 +38,7 @@ async fn serve(cli: &Cli, printer: &Printer, options: &Serve) -> Result<Answer, 
             .map_err(|error| Failure::usage(&error.to_string()))?,
         None => config,
     };
-    let channels = channels();
+    let channels = channels(&home)?;
     let mut builder = home.gate()?;
     if let Some(environment) = config.environment() {
         builder = builder.environment(environment);
@@ -92,8 +95,29 @@ fn links(
 }
 
 /// The channels that this build and this state directory have.
-fn channels() -> Vec<Channel> {
-    Vec::new()
+#[cfg(not(feature = "teams"))]
+fn channels(_: &Home) -> Result<Vec<Channel>, Failure> {
+    Ok(Vec::new())
+}
+
+/// The channels that this build and this state directory have.
+#[cfg(feature = "teams")]
+fn channels(home: &Home) -> Result<Vec<Channel>, Failure> {
+    let Some(teams) = super::teams::open(home)? else {
+        return Ok(Vec::new());
+    };
+    // The routes are the app's, however many conversations it posts to.
+    let mut routed = Some(teams.clone());
+    let channels = teams.notifiers().into_iter().map(|notifier| {
+        let channel = Channel::new(notifier);
+        match routed.take() {
+            Some(teams) => {
+                channel.attach(move |gate, _| Attached::nothing().routes(teams.router(gate)))
+            }
+            None => channel,
+        }
+    });
+    Ok(channels.collect())
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
