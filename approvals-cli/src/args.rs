@@ -141,6 +141,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Teams(Teams),
 
+    /// Sets up the Slack channel, and says what is wrong with it.
+    #[cfg(feature = "slack")]
+    #[command(subcommand)]
+    Slack(Slack),
+
     /// Makes a bearer token for an agent, or for a person who may look, and prints it once.
     #[cfg(feature = "serve")]
     #[command(subcommand)]
@@ -198,6 +203,26 @@ pub(crate) enum TokenFor {
         /// The person, as people.toml calls them.
         person: PersonId,
     },
+}
+
+#[cfg(feature = "slack")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum Slack {
+    /// Prints the manifest to make the Slack app from.
+    #[command(
+        after_help = "Socket Mode needs no public address; over HTTP, Slack posts clicks to --url.\n\nExample:\n  approvals slack manifest --url https://approvals.example.com > manifest.json"
+    )]
+    Manifest {
+        /// The public address of `approvals serve`; without it the app uses Socket Mode.
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+    },
+
+    /// Asks Slack whether the tokens, their scopes, the workspace and the channels are right; posts nothing.
+    #[command(
+        after_help = "Reads slack.toml in the state directory, and the secrets from the environment. Exit code 0 only if\nall is well.\n\nExample:\n  approvals slack doctor"
+    )]
+    Doctor,
 }
 
 #[derive(Debug, Subcommand)]

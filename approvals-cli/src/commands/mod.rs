@@ -14,6 +14,8 @@ mod review;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;
+#[cfg(feature = "slack")]
+mod slack;
 #[cfg(feature = "teams")]
 mod teams;
 #[cfg(feature = "serve")]
@@ -71,6 +73,8 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
         Command::Teams(wanted) => wait(teams::run(cli, wanted)),
         #[cfg(feature = "serve")]
         Command::Serve(options) => serve::run(cli, printer, options),
+        #[cfg(feature = "slack")]
+        Command::Slack(wanted) => slack::run(cli, wanted),
         #[cfg(feature = "serve")]
         Command::Token(wanted) => token::run(wanted),
     }

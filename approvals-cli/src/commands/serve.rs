@@ -3,8 +3,6 @@
 use std::net::SocketAddr;
 
 use approvals_core::{Code, Gate, PersonId};
-#[cfg(feature = "teams")]
-use approvals_http::Attached;
 use approvals_http::{Channel, Config, Inbox, Server};
 use approvals_store::home::Home;
 use serde_json::json;
@@ -95,29 +93,16 @@ fn links(
 }
 
 /// The channels that this build and this state directory have.
-#[cfg(not(feature = "teams"))]
-fn channels(_: &Home) -> Result<Vec<Channel>, Failure> {
-    Ok(Vec::new())
-}
-
-/// The channels that this build and this state directory have.
-#[cfg(feature = "teams")]
 fn channels(home: &Home) -> Result<Vec<Channel>, Failure> {
-    let Some(teams) = super::teams::open(home)? else {
-        return Ok(Vec::new());
-    };
-    // The routes are the app's, however many conversations it posts to.
-    let mut routed = Some(teams.clone());
-    let channels = teams.notifiers().into_iter().map(|notifier| {
-        let channel = Channel::new(notifier);
-        match routed.take() {
-            Some(teams) => {
-                channel.attach(move |gate, _| Attached::nothing().routes(teams.router(gate)))
-            }
-            None => channel,
-        }
-    });
-    Ok(channels.collect())
+    // A build without channels asks nothing of the home.
+    let _ = home;
+    let found: Vec<Option<Vec<Channel>>> = Vec::from([
+        #[cfg(feature = "slack")]
+        super::slack::open(home)?.map(|slack| super::slack::channels(&slack)),
+        #[cfg(feature = "teams")]
+        super::teams::open(home)?.map(|teams| super::teams::channels(&teams)),
+    ]);
+    Ok(found.into_iter().flatten().flatten().collect())
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -1,5 +1,6 @@
 //! `approvals teams`: the app to upload, and the doctor.
 
+use approvals_http::{Attached, Channel};
 use approvals_store::home::Home;
 use approvals_teams::{Config, InvalidConfig, Teams, doctor, package};
 use serde_json::json;
@@ -37,6 +38,18 @@ pub(crate) fn open(home: &Home) -> Result<Option<Teams>, Failure> {
     let open = |config| Teams::open(config, home.paths().directory());
     let teams = config(home)?.map(open).transpose();
     teams.map_err(|error| wrong(&error))
+}
+
+/// The same as channels of a server, one for each conversation; the routes are the app's, however
+/// many there are.
+pub(crate) fn channels(teams: &Teams) -> Vec<Channel> {
+    let mut routed = Some(teams.clone());
+    let channel = |notifier| match routed.take() {
+        None => Channel::new(notifier),
+        Some(teams) => Channel::new(notifier)
+            .attach(move |gate, _| Attached::nothing().routes(teams.router(gate))),
+    };
+    teams.notifiers().into_iter().map(channel).collect()
 }
 
 fn config(home: &Home) -> Result<Option<Config>, Failure> {

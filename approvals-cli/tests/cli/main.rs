@@ -30,6 +30,9 @@ mod seen;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(test)]
+#[cfg(all(feature = "serve", feature = "slack"))]
+mod slack;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod surface;
