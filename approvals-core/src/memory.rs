@@ -215,6 +215,17 @@ impl Store for ForgetfulStore {
             .collect())
     }
 
+    fn raised(
+        &mut self,
+        counter: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(Timestamp, u64)>, StoreError> {
+        let times = self.counters.get(counter).into_iter().flatten();
+        let mut after: Vec<_> = times.filter(|(at, _)| *at > since).copied().collect();
+        after.sort_unstable();
+        Ok(after)
+    }
+
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         for (stored, request) in &batch.records {
             let place = self.records.len();

@@ -420,6 +420,16 @@ pub trait Store: Reader + 'static {
         limit: usize,
     ) -> Result<Vec<(RequestId, WrappedKey)>, StoreError>;
 
+    /// When a counter was raised after `since`, and by how much, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn raised(
+        &mut self,
+        counter: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(Timestamp, u64)>, StoreError>;
+
     /// Ends the transaction, with everything in the batch.
     ///
     /// # Errors

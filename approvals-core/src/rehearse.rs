@@ -46,13 +46,15 @@ pub struct Asked {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "a record holds one of three answers"
+    reason = "a record holds one of four answers"
 )]
 pub enum Answered {
     /// It ran by itself.
     Auto,
     /// It was refused; `Frozen` when that ended with a calendar.
     Deny(Code),
+    /// Nobody was asked, because people had denied it, or too much else, shortly before.
+    Remembered(Code),
     /// People were asked.
     Require(crate::policy::Requirement),
 }
@@ -75,8 +77,17 @@ impl Past {
                 }
             },
             Event::AutoApproved(_) => self.answered(*request, Answered::Auto),
-            Event::Denied(Denied { by: None, code, .. }) => {
-                self.answered(*request, Answered::Deny(*code))
+            Event::Denied(Denied {
+                by: None,
+                code,
+                until,
+                ..
+            }) => {
+                let answer = match until {
+                    None => Answered::Deny(*code),
+                    Some(_) => Answered::Remembered(*code),
+                };
+                self.answered(*request, answer)
             }
             _ => None,
         }
@@ -106,6 +117,7 @@ impl Asked {
             // The agent had broken the glass before, and nobody had reviewed that yet.
             Answered::Deny(Code::PolicyDenied) => self.action.break_glass.is_some(),
             Answered::Deny(code) => code != Code::Frozen,
+            Answered::Remembered(_) => true,
             Answered::Auto | Answered::Require(_) => false,
         }
     }
@@ -116,7 +128,7 @@ impl Asked {
         match &self.answer {
             Answered::Require(requirement) => Evaluation::Require(requirement.clone()),
             Answered::Deny(Code::Frozen) => Evaluation::Deny(Forbidden::frozen(rules, None)),
-            Answered::Deny(_) => Evaluation::Deny(Forbidden::by(rules)),
+            Answered::Deny(_) | Answered::Remembered(_) => Evaluation::Deny(Forbidden::by(rules)),
             Answered::Auto => {
                 let otherwise = policy.default_requirement().clone();
                 Evaluation::Allow(Allowance::new(rules, Vec::new(), otherwise))

@@ -126,47 +126,62 @@ pub enum Outcome {
     Unknown,
 }
 
-/// Names one call for the requester, so that asking again attaches instead of asking twice.
-///
-/// A keyed fingerprint: it gives nothing away about the call.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct IdempotencyKey([u8; 32]);
+macro_rules! keyed_fingerprint {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 32]);
 
-impl IdempotencyKey {
-    /// The key with these bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
+        impl $name {
+            /// The key with these bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
 
-    /// The 32 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
+            /// The 32 bytes.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&ActionDigest::from_bytes(self.0), f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = crate::digest::InvalidDigest;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse::<ActionDigest>()
+                    .map(|digest| Self(*digest.as_bytes()))
+            }
+        }
+
+        crate::id::serde_as_text!($name);
+    };
 }
 
-impl fmt::Display for IdempotencyKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&ActionDigest::from_bytes(self.0), f)
-    }
-}
-
-impl fmt::Debug for IdempotencyKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::str::FromStr for IdempotencyKey {
-    type Err = crate::digest::InvalidDigest;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<ActionDigest>()
-            .map(|digest| Self(*digest.as_bytes()))
-    }
-}
-
-crate::id::serde_as_text!(IdempotencyKey);
+keyed_fingerprint!(
+    /// Names one call for the requester, so that asking again attaches instead of asking twice.
+    ///
+    /// A keyed fingerprint: it gives nothing away about the call.
+    IdempotencyKey
+);
+keyed_fingerprint!(
+    /// Names what is asked, whoever asks and in whatever words, so that a no to it is remembered.
+    ///
+    /// A keyed fingerprint: it gives nothing away about the action.
+    ContentKey
+);
 
 /// Who has approved so far, for cards and listings.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,9 +13,9 @@ use crate::ledger::{
     AuditRecord, Entry, Frontier, LogEvent, Origin, Previous, StoredRecord, Writer, leaf_hash,
     tiles::grow,
 };
-use crate::lifecycle::{Event, Glass, Phase, RequestState};
+use crate::lifecycle::{Event, Glass, Phase, RequestState, denial_counters};
 use crate::policy::Policy;
-use crate::ports::{Batch, Head, RequestRow};
+use crate::ports::{Batch, Counted, Head, RequestRow};
 use crate::request::IdempotencyKey;
 
 /// A request as it is known in memory, with its last record.
@@ -140,6 +140,15 @@ impl Stage {
         Ok(known)
     }
 
+    /// Remembers what a person denied, in the transaction that records it.
+    pub(super) fn remember_denials(&mut self, known: &Known, events: &[Event], at: Timestamp) {
+        if events.iter().any(Event::is_a_persons_no) {
+            let counters = denial_counters(known.state.created()).into_all();
+            let counted = counters.map(|counter| Counted::new(counter, at, 1));
+            self.batch.counted.extend(counted);
+        }
+    }
+
     /// Keeps what opens the commitments of one request.
     pub(super) fn disclose(&mut self, request: RequestId, envelope: Envelope) {
         if let Some(key) = envelope.key {
@@ -235,6 +244,7 @@ fn changes_the_card(event: &Event) -> bool {
         event,
         Event::Created(_)
             | Event::Reviewed(_)
+            | Event::Voided(_)
             | Event::Approved(_)
             | Event::Escalated(_)
             | Event::BreakGlassUsed

@@ -100,6 +100,7 @@ impl Engine {
             self.link(stage, &step.events, now)?;
             let known = stage.events(request, known, &step.events, now, &self.log)?;
             stage.disclose(request, envelope);
+            stage.remember_denials(&known, &step.events, now);
             Some(known)
         };
         let seq = known.as_ref().map_or(0, |known| known.last.seq);
@@ -146,6 +147,7 @@ impl Engine {
         if ask.created.action.break_glass.is_some() {
             ask.unreviewed = self.unreviewed(stage, &ask.created.action.agent)?;
         }
+        ask.recall(now, |counter, since| self.raised(stage, counter, since))?;
         ask.weigh(|ceiling| self.counted(stage, &ceiling.counter, now.before(ceiling.window)))?;
         let counted: Vec<Counted> = ask
             .counters()
@@ -153,7 +155,9 @@ impl Engine {
             .collect();
         let answer = self.command(stage, &Command::Ask(Box::new(ask)), disclosures, now)?;
         // Counted only when it is on record that it was let through.
-        stage.batch.counted.extend(counted);
+        if answer.refusal.is_none() {
+            stage.batch.counted.extend(counted);
+        }
         Ok(answer)
     }
 
@@ -195,6 +199,20 @@ impl Engine {
         // What was reviewed in this very batch is open in the store still.
         let staged = |id: RequestId| stage.batch.requests.iter().any(|row| row.id == id);
         Ok(stored.iter().map(|row| row.id).find(|id| !staged(*id)))
+    }
+
+    /// When a counter was raised after a time, and by how much, in this very batch, too.
+    fn raised(
+        &mut self,
+        stage: &Stage,
+        counter: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(Timestamp, u64)>, ApprovalError> {
+        let mut raised = self.store.raised(counter, since).map_err(store_error)?;
+        let staged = stage.batch.counted.iter();
+        let staged = staged.filter(|counted| counted.counter == counter && counted.at > since);
+        raised.extend(staged.map(|counted| (counted.at, counted.amount)));
+        Ok(raised)
     }
 
     /// How much was counted under a name after a time, in this very batch, too.

@@ -18,7 +18,7 @@ use crate::policy::Policy;
 use crate::ports::DirectoryError;
 use crate::principal::{Agent, Standing};
 use crate::proposal::Proposal;
-use crate::request::IdempotencyKey;
+use crate::request::{ContentKey, IdempotencyKey};
 use crate::sealed::{ActionRecord, AgentClaims, Disclosure, Salts, SealedAction};
 
 pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, ApprovalError> {
@@ -165,8 +165,10 @@ impl Asking {
             asked_at,
             use_within_s: use_within.as_secs(),
             key,
+            content: self.content(),
         };
-        let command = Command::Ask(Box::new(Ask::new(created, judgement.evaluation)));
+        let ask = Ask::new(created, judgement.evaluation, policy.memory());
+        let command = Command::Ask(Box::new(ask));
         let work = Work::Command {
             command,
             disclosures: sealed.disclosures().to_vec(),
@@ -239,6 +241,26 @@ impl Asking {
         Ok(Some(IdempotencyKey::from_bytes(
             self.inner.key.fingerprint(&named.to_bytes()),
         )))
+    }
+
+    /// Names what is asked, whoever asks, by whatever function and in whatever words. Keyed, so that
+    /// the name on record gives nothing away.
+    fn content(&self) -> ContentKey {
+        let action = &self.proposal.action;
+        let words = |words: &Option<String>| words.as_deref().map_or(Value::Null, text);
+        let params = action
+            .params
+            .iter()
+            .map(|param| Value::List(vec![text(param.name()), param.value().clone()]));
+        let content = Value::List(vec![
+            text("content"),
+            text(action.scope.as_str()),
+            Value::List(params.collect()),
+            words(&action.resource),
+            words(&action.environment),
+            words(&action.tenant),
+        ]);
+        ContentKey::from_bytes(self.inner.key.fingerprint(&content.to_bytes()))
     }
 
     /// Seals this call as the request on record was sealed, and refuses it when it differs.

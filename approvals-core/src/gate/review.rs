@@ -1,5 +1,7 @@
 //! Counting a review: the one choke point of every channel.
 
+use std::collections::BTreeMap;
+
 use super::{Gate, Inner};
 use crate::commit::Work;
 use crate::error::{ApprovalError, Code};
@@ -7,7 +9,7 @@ use crate::id::{PersonId, RequestId};
 use crate::lifecycle::{Command, PostReviewFacts, ReviewFacts};
 use crate::principal::Standing;
 use crate::request::{Progress, Status};
-use crate::review::{MAX_REASON, PostReview, REASON, Review, VerifiedApprover};
+use crate::review::{MAX_REASON, PostReview, REASON, Review, VerifiedApprover, Vote};
 use crate::sealed::Disclosure;
 
 /// Where a request stands after a review was counted.
@@ -41,7 +43,11 @@ impl Gate {
         let (person, standing) = inner.who_is(&review.approver, request).await?;
         let disclosures = review.reason.iter().cloned().collect();
         let vote = review.vote;
-        let command = Command::Review(Box::new(ReviewFacts::new(review, person.clone(), standing)));
+        let mut facts = ReviewFacts::new(review, person.clone(), standing);
+        if vote == Vote::Approve {
+            facts.standings = inner.standings_of(request).await?;
+        }
+        let command = Command::Review(Box::new(facts));
         let ticket = inner.journal.submit(Work::Command {
             command,
             disclosures,
@@ -116,6 +122,23 @@ impl Inner {
             None => None,
         };
         Ok((person, standing))
+    }
+
+    /// The standing, now, of everybody who has approved already: a vote that counts beside theirs
+    /// must not complete what one of them may no longer give.
+    async fn standings_of(
+        &self,
+        request: RequestId,
+    ) -> Result<BTreeMap<PersonId, Option<Standing>>, ApprovalError> {
+        let looked = self.patient(self.journal.look(request)).await?;
+        let reviews = looked.map(|(state, _)| state.reviews().to_vec());
+        let mut standings = BTreeMap::new();
+        for review in reviews.unwrap_or_default() {
+            let standing = self.standing(&review.person).await;
+            let standing = standing.map_err(|error| error.with_request(request))?;
+            standings.insert(review.person, standing);
+        }
+        Ok(standings)
     }
 }
 

@@ -149,6 +149,7 @@ impl Asking {
 fn forbids(code: Code) -> &'static str {
     match code {
         Code::Frozen => "this was frozen when it was asked; ask again when the freeze is over",
+        Code::DeniedRecently => "a person had denied this very action shortly before it was asked",
         _ => "a policy rule forbids this; no approval can lift it",
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::denials::Denials;
 use super::event::{Attempt, Created, Event, Finished, NoticeResult};
 use super::state::RequestState;
+use crate::clock::Timestamp;
 use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{BootId, EngineName, PersonId, RequestId};
-use crate::policy::{Ceiling, Evaluation, Policy};
+use crate::policy::{Ceiling, Evaluation, Memory, Policy};
 use crate::principal::Standing;
 use crate::proposal::Proposal;
 use crate::review::{PostReview, Review};
@@ -93,18 +95,42 @@ pub struct Ask {
     /// The broken glass of the same agent that waits for its review; looked up in the same
     /// transaction, when this request breaks it again.
     pub unreviewed: Option<RequestId>,
+    /// For how long the policy remembers a no.
+    pub memory: Memory,
+    /// What it remembers; looked up in the same transaction.
+    pub denials: Denials,
 }
 
 impl Ask {
-    /// A new request and what the policy said of it.
+    /// A new request, what the policy said of it, and for how long it remembers a no.
     #[must_use]
-    pub fn new(created: Created, evaluation: Evaluation) -> Self {
+    pub fn new(created: Created, evaluation: Evaluation, memory: Memory) -> Self {
         Self {
             created,
             evaluation,
             over: None,
             unreviewed: None,
+            memory,
+            denials: Denials::default(),
         }
+    }
+
+    /// Looks up the denials that are remembered; see [`Denials`].
+    ///
+    /// # Errors
+    /// The first error of `raised`.
+    pub(crate) fn recall<E>(
+        &mut self,
+        now: Timestamp,
+        raised: impl FnMut(&str, Timestamp) -> Result<Vec<(Timestamp, u64)>, E>,
+    ) -> Result<(), E> {
+        self.denials = Denials::recall(&self.created, &self.memory, now, raised)?;
+        Ok(())
+    }
+
+    /// Whether an earlier denial keeps people from being asked.
+    pub(crate) fn is_remembered(&self) -> bool {
+        self.denials != Denials::default()
     }
 
     /// Finds the first ceiling that has no room, by counting what was let through before.
@@ -150,6 +176,9 @@ pub struct ReviewFacts {
     pub person: Option<PersonId>,
     /// The person's standing; none when the directory does not know the person.
     pub standing: Option<Standing>,
+    /// The standing, now, of those who have approved already and were looked up; none inside for
+    /// somebody whom the directory does not know any more.
+    pub standings: BTreeMap<PersonId, Option<Standing>>,
 }
 
 impl ReviewFacts {
@@ -160,6 +189,7 @@ impl ReviewFacts {
             review,
             person,
             standing,
+            standings: BTreeMap::new(),
         }
     }
 }

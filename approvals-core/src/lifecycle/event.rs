@@ -8,7 +8,7 @@ use crate::error::Code;
 use crate::id::{BootId, GroupName, PersonId, RecordId, RequestId};
 use crate::policy::Requirement;
 use crate::principal::Assurance;
-use crate::request::{IdempotencyKey, Outcome, PolicyRef};
+use crate::request::{ContentKey, IdempotencyKey, Outcome, PolicyRef};
 use crate::review::{Evidence, Vote};
 use crate::sealed::ActionRecord;
 
@@ -22,6 +22,8 @@ pub enum Event {
     AutoApproved(Approved),
     /// `review.recorded`
     Reviewed(Box<Reviewed>),
+    /// `review.voided`
+    Voided(Voided),
     /// `review.refused`
     ReviewRefused(Box<ReviewRefused>),
     /// `request.approved`
@@ -51,6 +53,11 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether a person denied something.
+    pub(crate) fn is_a_persons_no(&self) -> bool {
+        matches!(self, Self::Denied(denied) if denied.by.is_some())
+    }
+
     /// The kind of its record.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -58,6 +65,7 @@ impl Event {
             Self::Created(_) => "request.created",
             Self::AutoApproved(_) => "request.auto_approved",
             Self::Reviewed(_) => "review.recorded",
+            Self::Voided(_) => "review.voided",
             Self::ReviewRefused(_) => "review.refused",
             Self::Approved(_) => "request.approved",
             Self::Denied(_) => "request.denied",
@@ -98,6 +106,8 @@ pub struct Created {
     pub use_within_s: u64,
     /// Names the call for the requester.
     pub key: Option<IdempotencyKey>,
+    /// Names what is asked, whoever asks and in whatever words.
+    pub content: ContentKey,
 }
 
 /// Enough people, or a rule, said yes.
@@ -130,6 +140,24 @@ pub struct Reviewed {
     pub evidence: Evidence,
     /// Binds the reason the person gave.
     pub reason: Option<Commitment>,
+}
+
+/// An approval was given, and does not count any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Voided {
+    /// Whose.
+    pub person: PersonId,
+    /// Why: `NotEligible` for somebody who left, the code of the refusal for rules that changed.
+    pub code: Code,
+}
+
+impl Voided {
+    /// The approval of a person, and why it does not count any more.
+    #[must_use]
+    pub fn new(person: PersonId, code: Code) -> Self {
+        Self { person, code }
+    }
 }
 
 /// A vote that does not count, and why.
@@ -176,6 +204,8 @@ pub struct Denied {
     pub reason: Option<Commitment>,
     /// Which kind of no: `Denied` when a person said it.
     pub code: Code,
+    /// Until when, when it only repeats what people said before.
+    pub until: Option<Timestamp>,
 }
 
 /// Nobody had decided for a while: from here on people of more groups may.

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::event::{Denied, Event, NoticeResult};
+use super::event::{Denied, Event, NoticeResult, Reviewed};
 use super::state::{Glass, Phase, RequestState};
 use crate::clock::Timestamp;
 use crate::request::Outcome;
+use crate::review::Vote;
 
 /// An event that cannot follow from the state: the log is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +27,7 @@ impl RequestState {
                 created: Arc::new((**created).clone()),
                 created_at: at,
                 reviews: Vec::new(),
+                voided: Vec::new(),
                 level: 0,
                 glass: Glass::Whole,
                 found: None,
@@ -74,6 +76,21 @@ impl RequestState {
                 },
                 Event::Reviewed(review),
             ) => self.reviews.push((**review).clone()),
+            (
+                Pending
+                | Approved {
+                    automatic: false, ..
+                },
+                Event::Voided(voided),
+            ) => {
+                let of = |review: &Reviewed| {
+                    review.vote == Vote::Approve && review.person == voided.person
+                };
+                let Some(place) = self.reviews.iter().position(of) else {
+                    return false;
+                };
+                self.voided.push(self.reviews.remove(place));
+            }
             (Pending, Event::Escalated(escalated))
                 if escalated.level > self.level && self.waited_at(escalated.level).is_some() =>
             {
@@ -117,13 +134,16 @@ impl RequestState {
                     automatic: false,
                 }
             }
-            (Pending | Approved { .. }, Event::Denied(Denied { by, reason, code })) => {
-                Phase::Denied {
-                    by: by.clone(),
-                    reason: reason.clone(),
-                    code: *code,
-                }
-            }
+            (
+                Pending | Approved { .. },
+                Event::Denied(Denied {
+                    by, reason, code, ..
+                }),
+            ) => Phase::Denied {
+                by: by.clone(),
+                reason: reason.clone(),
+                code: *code,
+            },
             (Pending | Approved { .. }, Event::Expired) => Phase::Expired,
             (Pending | Approved { .. }, Event::Cancelled) => Phase::Cancelled,
             (Approved { .. }, Event::Consumed(consumed))

@@ -6,6 +6,7 @@
 
 mod command;
 mod decide;
+mod denials;
 mod event;
 mod fold;
 mod replace;
@@ -19,9 +20,11 @@ pub use command::{
 };
 pub(crate) use decide::{count, given_enough, post_counts, under_authority, usable};
 pub use decide::{decide, erasable};
+pub use denials::Denials;
+pub(crate) use denials::counters as denial_counters;
 pub use event::{
     Approved, Attempt, Consumed, Created, Denied, Erased, Escalated, Event, Finished, NoticeResult,
-    PermitRefused, PostReviewed, ReviewRefused, Reviewed,
+    PermitRefused, PostReviewed, ReviewRefused, Reviewed, Voided,
 };
 pub use fold::ImpossibleEvent;
 pub use replace::ReplaceFacts;

@@ -20,6 +20,8 @@ pub struct RequestState {
     pub(super) created: Arc<Created>,
     pub(super) created_at: Timestamp,
     pub(super) reviews: Vec<Reviewed>,
+    /// Approvals that do not count any more.
+    pub(super) voided: Vec<Reviewed>,
     pub(super) level: u32,
     pub(super) glass: Glass,
     /// Binds what the review of the broken glass found.
@@ -107,6 +109,12 @@ impl RequestState {
         self.created.requirement.as_ref()
     }
 
+    /// What was recorded when it was made.
+    #[must_use]
+    pub fn created(&self) -> &Created {
+        &self.created
+    }
+
     /// Names the call for the requester.
     #[must_use]
     pub fn key(&self) -> Option<IdempotencyKey> {
@@ -135,6 +143,12 @@ impl RequestState {
     #[must_use]
     pub fn reviews(&self) -> &[Reviewed] {
         &self.reviews
+    }
+
+    /// The approvals that were given and do not count any more, in the order in which they ended.
+    #[must_use]
+    pub fn voided(&self) -> &[Reviewed] {
+        &self.voided
     }
 
     /// Whether its use broke the glass, and who has reviewed that.
@@ -166,10 +180,8 @@ impl RequestState {
     /// people were shown, and the reasons they gave. Redacted values were never stored.
     #[must_use]
     pub fn disclosed(&self) -> Vec<Commitment> {
-        let reasons = self
-            .reviews
-            .iter()
-            .filter_map(|review| review.reason.as_ref());
+        let reasons = self.reviews.iter().chain(&self.voided);
+        let reasons = reasons.filter_map(|review| review.reason.as_ref());
         let words = reasons.chain(&self.found);
         self.action().disclosed().chain(words).cloned().collect()
     }

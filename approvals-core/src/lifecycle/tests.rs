@@ -11,10 +11,10 @@ use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, PolicyDigest, RedactionKey, SchemaDigest};
 use crate::error::Code;
 use crate::id::{BootId, GroupName, PersonId, RecordId, RequestId};
-use crate::policy::{Evaluation, Forbidden, Policy, Quorum, Requirement};
+use crate::policy::{Evaluation, Forbidden, Memory, Policy, Quorum, Requirement};
 use crate::principal::{Agent, Assurance, IdentityKey, Standing};
 use crate::proposal::Proposal;
-use crate::request::{Outcome, PolicyRef, Status};
+use crate::request::{ContentKey, Outcome, PolicyRef, Status};
 use crate::review::{Evidence, PostReview, Review, VerifiedApprover, Vote};
 use crate::sealed::{AgentClaims, Salts, SealedAction};
 
@@ -95,8 +95,9 @@ fn ask_for(proposal: &Proposal, evaluation: Evaluation) -> Command {
         asked_at: at(0),
         use_within_s: 3_600,
         key: None,
+        content: ContentKey::from_bytes([0; 32]),
     };
-    Command::Ask(Box::new(Ask::new(created, evaluation)))
+    Command::Ask(Box::new(Ask::new(created, evaluation, Memory::default())))
 }
 
 struct Case(Option<RequestState>, Vec<Event>);

@@ -100,6 +100,7 @@ mod evaluate;
 mod explain;
 mod floor;
 mod load;
+mod memory;
 mod merge;
 mod model;
 mod name;
@@ -124,6 +125,7 @@ pub use engine::{Answer, EngineError, Judged, Opinion, PolicyEngine, WantedEngin
 pub use explain::{ConditionTrace, Explanation, Match, RuleTrace, Seen};
 pub use floor::{ERASE, ERASE_NEEDS, POLICY_CHANGE};
 pub use load::PolicyError;
+pub use memory::Memory;
 pub use model::{Policy, RuleSummary};
 pub use name::PolicyName;
 pub use quorum::{InvalidQuorum, Quorum};

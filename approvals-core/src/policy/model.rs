@@ -8,6 +8,7 @@ use super::budget::{Budget, Takes};
 use super::calendar::Calendars;
 use super::condition::{Condition, Holds, Path, Situation, Undisclosed};
 use super::engine::WantedEngine;
+use super::memory::Memory;
 use super::name::PolicyName;
 use super::rate::Rate;
 use super::requirement::Requirement;
@@ -36,6 +37,7 @@ struct Inner {
     /// star: that ends with a dot or is empty, so it never equals a scope.
     index: HashMap<String, Vec<usize>>,
     engines: Vec<WantedEngine>,
+    memory: Memory,
     unchecked: Vec<String>,
 }
 
@@ -48,6 +50,7 @@ pub(super) struct Parts {
     pub(super) calendars: Calendars,
     pub(super) rules: Vec<Rule>,
     pub(super) engines: Vec<WantedEngine>,
+    pub(super) memory: Memory,
     pub(super) unchecked: Vec<String>,
 }
 
@@ -116,6 +119,7 @@ impl Policy {
             rules: parts.rules,
             index,
             engines: parts.engines,
+            memory: parts.memory,
             unchecked: parts.unchecked,
         }))
     }
@@ -165,6 +169,12 @@ impl Policy {
     /// How many rules it has.
     pub(super) fn count(&self) -> usize {
         self.0.rules.len()
+    }
+
+    /// For how long a person's no is remembered.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        self.0.memory
     }
 
     /// The engines that must judge beside it, by exactly these texts: without one of them nothing

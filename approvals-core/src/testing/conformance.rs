@@ -56,6 +56,7 @@
 //! #     fn by_key(&mut self, key: &IdempotencyKey) -> Result<Option<RequestId>, StoreError> { self.0.by_key(key) }
 //! #     fn count(&mut self, counter: &str, since: Timestamp) -> Result<u64, StoreError> { self.0.count(counter, since) }
 //! #     fn wrapped_by(&mut self, key: approvals_core::envelope::DisclosureKeyId, limit: usize) -> Result<Vec<(RequestId, approvals_core::envelope::WrappedKey)>, StoreError> { self.0.wrapped_by(key, limit) }
+//! #     fn raised(&mut self, counter: &str, since: Timestamp) -> Result<Vec<(Timestamp, u64)>, StoreError> { self.0.raised(counter, since) }
 //! #     fn rollback(&mut self) { self.0.rollback() }
 //! #     fn scrub(&mut self, at_most: Duration) -> Result<(), StoreError> { self.0.scrub(at_most) }
 //! #     fn reader(&self) -> Result<Option<Box<dyn Reader>>, StoreError> { self.0.reader() }

@@ -376,6 +376,15 @@ impl Store for PostgresStore {
         self.read(|db| db.ask(read::wrapped_by(key, limit), read::wrapped))
     }
 
+    fn raised(
+        &mut self,
+        counter: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(Timestamp, u64)>, StoreError> {
+        let question = read::raised(counter, since);
+        self.read(|db| db.ask(question, read::raise))
+    }
+
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.alive()?;
         let Some(turn) = self.turn.take() else {

@@ -102,6 +102,18 @@ pub(super) fn count(counter: &str, since: Timestamp) -> Question {
     (COUNT, values)
 }
 
+pub(super) fn raised(counter: &str, since: Timestamp) -> Question {
+    let (_, values) = count(counter, since);
+    (RAISED, values)
+}
+
+pub(super) fn raise(row: &Row) -> Result<(Timestamp, u64), Failed> {
+    Ok((
+        Timestamp::from_micros(get(row, "at")?),
+        number(row, "amount")?,
+    ))
+}
+
 pub(super) fn stored(row: &Row) -> Result<StoredRecord, Failed> {
     let leaf = Hash::from_bytes(exactly(get(row, "leaf")?)?);
     let bytes = get::<&[u8]>(row, "bytes")?.to_vec();
@@ -288,6 +300,8 @@ const BY_KEY: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = request
 
 const COUNT: &str = "SELECT coalesce(sum(amount), 0)::bigint AS amount FROM approvals.counters \
     WHERE counter = $1 AND at > $2";
+const RAISED: &str = "SELECT at, amount FROM approvals.counters \
+    WHERE counter = $1 AND at > $2 ORDER BY at";
 
 /// Every question, for the test that none of them reads more than it must.
 #[cfg(all(test, unix))]

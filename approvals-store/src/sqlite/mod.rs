@@ -245,6 +245,14 @@ impl Store for SqliteStore {
         self.read(|db| db.ask(|connection| read::wrapped_by(connection, key, limit)))
     }
 
+    fn raised(
+        &mut self,
+        counter: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(Timestamp, u64)>, StoreError> {
+        self.read(|db| db.ask(|connection| read::raised(connection, counter, since)))
+    }
+
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         if self.alive()?.connection.is_autocommit() {
             return Err(StoreError::unavailable(

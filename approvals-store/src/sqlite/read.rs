@@ -186,6 +186,19 @@ pub(super) fn count(connection: &Connection, counter: &str, since: Timestamp) ->
     statement.query_row((counter, since.as_micros()), |row| number(row, 0))
 }
 
+pub(super) fn raised(
+    connection: &Connection,
+    counter: &str,
+    since: Timestamp,
+) -> Result<Vec<(Timestamp, u64)>> {
+    let sql = "SELECT at, amount FROM counters WHERE counter = ?1 AND at > ?2 ORDER BY at";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map((counter, since.as_micros()), |row| {
+        Ok((Timestamp::from_micros(row.get(0)?), number(row, 1)?))
+    })?;
+    rows.collect()
+}
+
 /// Changes when another connection, of this process or another, has committed something.
 pub(super) fn data_version(connection: &Connection) -> Result<i64> {
     let mut statement = connection.prepare_cached("PRAGMA data_version")?;

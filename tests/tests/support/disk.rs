@@ -254,6 +254,15 @@ impl Store for Disk {
         self.0.memory.lock().unwrap().wrapped_by(key, limit)
     }
 
+    fn raised(
+        &mut self,
+        counter: &str,
+        since: Timestamp,
+    ) -> Result<Vec<(Timestamp, u64)>, StoreError> {
+        self.step("raised")?;
+        self.0.memory.lock().unwrap().raised(counter, since)
+    }
+
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         let answer = match () {
             () if self.0.trap.springs("commit refused") => {

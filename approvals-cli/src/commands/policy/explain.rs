@@ -151,6 +151,9 @@ fn answered(answer: &Answered) -> String {
     match answer {
         Answered::Auto => "it ran by itself".to_owned(),
         Answered::Deny(code) => format!("it was refused ({code})"),
+        Answered::Remembered(code) => {
+            format!("nobody was asked, because people had denied it shortly before ({code})")
+        }
         Answered::Require(requirement) => format!("people were asked: {}", whole(requirement)),
     }
 }

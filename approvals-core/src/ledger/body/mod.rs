@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::id::RecordId;
 use crate::policy::Requirement;
-use crate::request::{IdempotencyKey, PolicyRef};
+use crate::request::{ContentKey, IdempotencyKey, PolicyRef};
 use crate::review::Evidence;
 use crate::sealed::ActionRecord;
 use parts::{
@@ -68,11 +68,13 @@ members! {
     use_within_s: u64,
     level: u32,
     key: IdempotencyKey,
+    content: ContentKey,
     approved: ApprovedBody,
     decision: Decision,
     evidence: Evidence,
     reason: Commitment,
     refusal: RefusalBody,
+    until: Timestamp,
     outcome: OutcomeBody,
     notice: NoticeBody,
     erased: ErasedBody,
@@ -105,6 +107,7 @@ const KINDS: &[(&str, &[&str])] = &[
             "asked_at",
             "use_within_s",
             "key",
+            "content",
         ],
     ),
     ("request.auto_approved", &["subject", "approved"]),
@@ -114,9 +117,13 @@ const KINDS: &[(&str, &[&str])] = &[
             "subject", "actor", "digest", "decision", "evidence", "reason",
         ],
     ),
+    ("review.voided", &["subject", "actor", "refusal"]),
     ("review.refused", &["subject", "actor", "refusal"]),
     ("request.approved", &["subject", "approved"]),
-    ("request.denied", &["subject", "actor", "reason", "refusal"]),
+    (
+        "request.denied",
+        &["subject", "actor", "reason", "refusal", "until"],
+    ),
     ("request.escalated", &["subject", "level"]),
     ("request.expired", &["subject"]),
     ("request.cancelled", &["subject"]),

@@ -10,7 +10,7 @@ use crate::id::PersonId;
 use crate::ledger::{KeyRevocation, KeyRotation, LogEvent};
 use crate::lifecycle::{
     Approved, Attempt, Consumed, Created, Denied, Escalated, Event, Finished, NoticeResult,
-    PermitRefused, PostReviewed, ReviewRefused, Reviewed,
+    PermitRefused, PostReviewed, ReviewRefused, Reviewed, Voided,
 };
 use crate::request::{Outcome, PolicyRef};
 use crate::sealed::ActionRecord;
@@ -87,6 +87,7 @@ impl Body {
                 asked_at: self.asked_at?,
                 use_within_s: self.use_within_s?,
                 key: self.key,
+                content: self.content?,
             })),
             "request.auto_approved" => Event::AutoApproved(approved(self.approved)?),
             "request.approved" => Event::Approved(approved(self.approved)?),
@@ -104,6 +105,7 @@ impl Body {
             "permit.refused" => Event::PermitRefused(self.permit_refused()?),
             "breakglass.used" => Event::BreakGlassUsed,
             "breakglass.reviewed" => return self.into_post_review(),
+            "review.voided" => Event::Voided(self.voided()?),
             "review.recorded" | "review.refused" => return self.into_review(),
             "outcome.succeeded" => self.finished(Outcome::Succeeded)?,
             "outcome.failed" => self.finished(Outcome::Failed)?,
@@ -133,13 +135,26 @@ impl Body {
 
     fn denied(self) -> Option<Denied> {
         let by = human(self.actor.as_ref()?)?;
+        let until = self.until;
         let code = match (&by, self.refusal) {
-            (Some(_), None) => Code::Denied,
+            (Some(_), None) if until.is_none() => Code::Denied,
             (None, Some(refusal)) if refusal == RefusalBody::of(refusal.code) => refusal.code,
             _ => return None,
         };
         let reason = self.reason;
-        Some(Denied { by, reason, code })
+        Some(Denied {
+            by,
+            reason,
+            code,
+            until,
+        })
+    }
+
+    fn voided(self) -> Option<Voided> {
+        let refusal = self.refusal?;
+        let plain = refusal == RefusalBody::of(refusal.code);
+        let person = human(self.actor.as_ref()?)??;
+        plain.then(|| Voided::new(person, refusal.code))
     }
 
     fn into_review(self) -> Option<Event> {

@@ -71,6 +71,10 @@ impl Body {
                 });
             }
             Event::Reviewed(review) => self.reviewed(review),
+            Event::Voided(voided) => {
+                self.actor = person(&voided.person);
+                self.refusal = Some(RefusalBody::of(voided.code));
+            }
             Event::ReviewRefused(refused) => {
                 self.actor = refused.person.as_ref().and_then(person);
                 let (identity, vote) = (Some(refused.identity.clone()), refused.vote);
@@ -91,6 +95,7 @@ impl Body {
                 self.reason.clone_from(&denied.reason);
                 // A person's no is one: only a rule's has kinds.
                 self.refusal = denied.by.is_none().then(|| RefusalBody::of(denied.code));
+                self.until = denied.until;
             }
             Event::Escalated(escalated) => self.level = Some(escalated.level),
             Event::Expired | Event::Cancelled | Event::BreakGlassUsed => {}
@@ -158,6 +163,7 @@ impl Body {
         self.asked_at = Some(created.asked_at);
         self.use_within_s = Some(created.use_within_s);
         self.key = created.key;
+        self.content = Some(created.content);
     }
 }
 

@@ -134,6 +134,8 @@ rules! {
         Quorum = "authority.quorum",
         /// A denial did not end a request, or nobody gave it.
         Denial = "authority.denial",
+        /// Something was asked, or let through, while an earlier denial of it was remembered.
+        DenialMemory = "authority.denial_memory",
         /// A request was made twice, or an approval used twice.
         SingleUse = "authority.single_use",
         /// The policy at the time of use asked for more than was given.

@@ -40,13 +40,14 @@ pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
     let open = created.requirement.is_some();
     let first = Event::Created(Box::new(created));
     match no {
-        Some((code, message)) => {
+        Some(no) => {
             let denied = Event::Denied(Denied {
                 by: None,
                 reason: None,
-                code,
+                code: no.code,
+                until: no.until,
             });
-            Step::refuse(vec![first, denied], code, message)
+            Step::refuse(vec![first, denied], no.code, no.message)
         }
         None if open => Step::accept(vec![first]),
         None => Step::accept(vec![
@@ -59,11 +60,33 @@ pub(super) fn ask(ask: &Ask, now: Timestamp) -> Step {
     }
 }
 
+/// A no that nobody had to be asked for.
+struct No {
+    code: Code,
+    /// Until when, when people's earlier no is behind it.
+    until: Option<Timestamp>,
+    message: String,
+}
+
 /// Why nobody is even asked; what the policy forbids outright comes first.
-fn refused(ask: &Ask) -> Option<(Code, String)> {
+fn refused(ask: &Ask) -> Option<No> {
+    let no = |code, message| {
+        Some(No {
+            code,
+            until: None,
+            message,
+        })
+    };
     if let Evaluation::Deny(forbidden) = &ask.evaluation {
-        return Some((forbidden.code(), forbidden.to_string()));
+        return no(forbidden.code(), forbidden.to_string());
     }
-    let open = ask.unreviewed?;
-    Some((Code::PolicyDenied, glass_waits(open)))
+    if let Some(open) = ask.unreviewed {
+        return no(Code::PolicyDenied, glass_waits(open));
+    }
+    // A person's no holds for what a rule would let through, too.
+    ask.denials.refusal().map(|remembered| No {
+        code: remembered.code,
+        until: Some(remembered.until),
+        message: remembered.message,
+    })
 }

@@ -6,10 +6,11 @@ use crate::digest::ActionDigest;
 use crate::error::Code;
 use crate::id::EngineName;
 use crate::lifecycle::command::{Consumption, Step};
-use crate::lifecycle::event::{Attempt, Consumed, Event, PermitRefused, Reviewed};
+use crate::lifecycle::event::{Attempt, Consumed, Event, PermitRefused, Reviewed, Voided};
 use crate::lifecycle::state::{Phase, RequestState};
 use crate::lifecycle::tally::distinct_enough;
-use crate::policy::Evaluation;
+use crate::policy::{Evaluation, Requirement};
+use crate::principal::Standing;
 use crate::review::Vote;
 
 pub(super) fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) -> Step {
@@ -38,6 +39,7 @@ pub(super) fn consume(state: &RequestState, wish: &Consumption, now: Timestamp) 
                 code,
                 Code::NotEligible | Code::PolicyChanged | Code::PolicyDenied | Code::Frozen
             ) {
+                events.extend(voided(state, wish, code));
                 events.push(Event::Cancelled);
             }
             Step::refuse(events, code, message)
@@ -138,6 +140,38 @@ pub(crate) fn given_enough(
         return Err((Code::PolicyChanged, message.to_owned()));
     }
     Ok(())
+}
+
+/// The approvals that end here: those of people who may no longer give them, or all of them when
+/// it is the rules that changed.
+fn voided(state: &RequestState, wish: &Consumption, code: Code) -> Vec<Event> {
+    let given = state.reviews().iter();
+    let given = given.filter(|review| review.vote == Vote::Approve);
+    let void = |review: &&Reviewed| {
+        let standing = wish.standings.get(&review.person);
+        code != Code::NotEligible || !still_counts(state, review, standing)
+    };
+    let void = given.filter(void);
+    void.map(|review| Event::Voided(Voided::new(review.person.clone(), code)))
+        .collect()
+}
+
+/// Whether an approval counts for everything that it counted for when it was given.
+pub(super) fn still_counts(
+    state: &RequestState,
+    review: &Reviewed,
+    standing: Option<&Standing>,
+) -> bool {
+    let Some(standing) = standing.filter(|standing| standing.active) else {
+        return false;
+    };
+    let quorums = state.requirement().map(Requirement::quorums);
+    let mut counted = quorums
+        .unwrap_or_default()
+        .iter()
+        .filter(|quorum| quorum.is_open_to(&review.groups, state.waited()));
+    !state.requesters().contains(&review.person)
+        && counted.all(|quorum| quorum.is_open_to(&standing.groups, state.waited()))
 }
 
 /// An engine that judged the request and does not judge its use.

@@ -164,6 +164,7 @@ mod tests {
             asked_at: NOW,
             use_within_s: 60,
             key: None,
+            content: crate::request::ContentKey::from_bytes([0; 32]),
         };
         let created = Event::Created(Box::new(created));
         let state = RequestState::begin(&created, NOW).unwrap();

@@ -1,11 +1,12 @@
 //! What follows from one person's vote.
 
+use super::consume::still_counts;
 use super::{due, overdue};
 use crate::clock::Timestamp;
 use crate::digest::ActionDigest;
 use crate::error::Code;
 use crate::lifecycle::command::{ReviewFacts, Step};
-use crate::lifecycle::event::{Approved, Denied, Event, ReviewRefused, Reviewed};
+use crate::lifecycle::event::{Approved, Denied, Event, ReviewRefused, Reviewed, Voided};
 use crate::lifecycle::state::{Phase, RequestState};
 use crate::lifecycle::tally::distinct_enough;
 use crate::policy::{Quorum, Requirement};
@@ -21,7 +22,16 @@ pub(super) fn review(state: &RequestState, facts: &ReviewFacts, now: Timestamp) 
     {
         return Step::refuse(Vec::new(), Code::AuditTampered, error.to_string());
     }
-    let counted = proven(&state, facts, now).and_then(|vote| count(&state, &vote, now));
+    let counted = proven(&state, facts, now).and_then(|vote| {
+        // Who may no longer approve is recorded before the votes are counted.
+        let stale = stale(&state, facts);
+        for event in &stale {
+            let applied = state.apply(event);
+            applied.map_err(|error| (Code::AuditTampered, error.to_string()))?;
+        }
+        let counted = count(&state, &vote, now)?;
+        Ok(stale.into_iter().chain(counted).collect::<Vec<_>>())
+    });
     match counted {
         Ok(counted) => {
             events.extend(counted);
@@ -32,6 +42,22 @@ pub(super) fn review(state: &RequestState, facts: &ReviewFacts, now: Timestamp) 
             Step::refuse(events, code, message)
         }
     }
+}
+
+/// The approvals of people who were looked up and may no longer give them. The vote of somebody
+/// who has just been let in again counts beside them, and so comes after.
+fn stale(state: &RequestState, facts: &ReviewFacts) -> Vec<Event> {
+    if facts.review.vote == Vote::Deny || *state.phase() != Phase::Pending {
+        return Vec::new();
+    }
+    let void = |review: &&Reviewed| {
+        let standing = facts.standings.get(&review.person);
+        review.vote == Vote::Approve
+            && standing.is_some_and(|standing| !still_counts(state, review, standing.as_ref()))
+    };
+    let void = state.reviews().iter().filter(void);
+    void.map(|review| Event::Voided(Voided::new(review.person.clone(), Code::NotEligible)))
+        .collect()
 }
 
 /// What follows from a vote, or why it does not count.
@@ -53,6 +79,7 @@ pub(crate) fn count(
             by: Some(vote.person.clone()),
             reason: vote.reason.clone(),
             code: Code::Denied,
+            until: None,
         }));
     } else if let Some(requirement) = state.requirement() {
         let mut votes = state.reviews().to_vec();

@@ -6,6 +6,7 @@ mod calendar;
 mod change;
 mod engine;
 mod escalate;
+mod memory;
 mod requirement;
 mod rule;
 mod typing;
@@ -131,6 +132,7 @@ fn read(
     let default = loader.default(file);
     let change = loader.change(file);
     let engines = loader.engines(file);
+    let memory = loader.memory(file);
     let (rules, unchecked) = loader.rules(file)?;
     change::replaceable(file, &rules, findings);
     Some(Parts {
@@ -138,6 +140,7 @@ fn read(
         default: default?,
         change: change?,
         engines: engines?,
+        memory: memory?,
         calendars: calendars?,
         rules,
         unchecked,
@@ -151,5 +154,7 @@ fn version(file: Section<'_, '_>, findings: &mut Findings) -> Option<u64> {
     u64::try_from(number).ok()
 }
 
-const KEYS: &[&str] = &["version", "default", "change", "calendar", "engine", "rule"];
+const KEYS: &[&str] = &[
+    "version", "default", "change", "calendar", "engine", "memory", "rule",
+];
 const MAX_BYTES: usize = 1 << 20;

@@ -45,7 +45,7 @@ fn threat_43_a_policy_must_be_whole() {
     );
     check_text(
         &format!("version = 1\n{default}\nallow = true"),
-        "line 3: `allow` is not known here; use `version`, `default`, `change`, `calendar`, `engine`, `rule`",
+        "line 3: `allow` is not known here; use `version`, `default`, `change`, `calendar`, `engine`, `memory`, `rule`",
     );
     check_text(
         "version = 1",

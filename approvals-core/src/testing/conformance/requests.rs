@@ -1,5 +1,8 @@
 //! Promises about requests: rows, keys, deadlines, counters.
 
+use std::collections::BTreeMap;
+
+use crate::clock::Timestamp;
 use crate::id::AgentId;
 use crate::ports::{Counted, Filter, RequestRow, Store};
 use crate::request::{IdempotencyKey, Status};
@@ -273,6 +276,32 @@ fn counters<S: Store>(mut log: Log<S>) {
             &format!("`count` of `{counter}` after second {since}"),
             |store| store.count(counter, at(since)),
             &want,
+        );
+    }
+    for (counter, since, want) in [
+        ("a", 0, vec![(10, 1), (20, 2), (30, 1)]),
+        ("a", 10, vec![(20, 2), (30, 1)]),
+        ("a", 30, Vec::new()),
+        ("sum", 9, vec![(10, 45), (20, 0), (30, 8)]),
+        ("c", 0, Vec::new()),
+    ] {
+        let name = format!("`raised` of `{counter}` after second {since}, summed up by time");
+        let want: BTreeMap<_, _> = want
+            .into_iter()
+            .map(|(second, by)| (at(second), by))
+            .collect();
+        log.expect(
+            &name,
+            |store| {
+                let raised = store.raised(counter, at(since))?;
+                let in_order = raised.is_sorted_by_key(|(at, _)| *at);
+                let mut sums: BTreeMap<Timestamp, u64> = BTreeMap::new();
+                for (at, by) in raised {
+                    *sums.entry(at).or_default() += by;
+                }
+                Ok((in_order, sums))
+            },
+            &(true, want),
         );
     }
     let begun = log.store.begin();

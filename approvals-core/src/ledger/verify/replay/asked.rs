@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use super::denied::Remembered;
 use super::opened::{Asked, Disclosures};
 use super::{Replay, Scene};
 use crate::clock::Timestamp;
@@ -22,6 +23,7 @@ struct Fitting {
 /// What happened before, as far as the answer to an ask depends on it.
 struct Before<'a> {
     rates: &'a Rates,
+    denials: &'a Remembered,
     unreviewed: Option<RequestId>,
 }
 
@@ -31,6 +33,7 @@ impl Replay {
         let open = || self.glasses.of(&created.action.agent);
         Before {
             rates: &self.rates,
+            denials: &self.denials,
             unreviewed: breaks.then(open).flatten(),
         }
     }
@@ -126,10 +129,12 @@ fn fits(
     }
     let mut asked = created.clone();
     asked.requirement = None;
-    let mut ask = Ask::new(asked, evaluation);
+    let mut ask = Ask::new(asked, evaluation, policy.memory());
     ask.unreviewed = before.unreviewed;
     let count = |ceiling: &Ceiling| Ok::<_, Infallible>(before.rates.count(ceiling, at));
     let Ok(()) = ask.weigh(count);
+    let raised = |counter: &str, since| Ok::<_, Infallible>(before.denials.raised(counter, since));
+    let Ok(()) = ask.recall(at, raised);
     asks_people_after_all(&mut ask, created);
     let step = decide(None, &Command::Ask(Box::new(ask.clone())), at);
     let mut events = step.events.into_iter();
@@ -158,6 +163,10 @@ fn asks_people_after_all(ask: &mut Ask, created: &Created) {
 
 fn other_requirement(ask: &Ask, created: &Created) -> Wrong {
     let (rule, message) = match (&ask.evaluation, &created.requirement) {
+        (evaluation, _) if ask.is_remembered() && !matches!(evaluation, Evaluation::Deny(_)) => (
+            Rule::DenialMemory,
+            "people had denied it a short while before, and it was asked again",
+        ),
         (Evaluation::Deny(_), _) => (
             Rule::Requirement,
             "the policy forbids it, and people were asked",

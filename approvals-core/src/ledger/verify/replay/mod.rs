@@ -7,6 +7,7 @@
 mod asked;
 mod book;
 mod changed;
+mod denied;
 mod erased;
 mod evidence;
 mod glass;
@@ -30,6 +31,7 @@ use crate::lifecycle::{Command, Event, Phase, RequestState, decide};
 use crate::policy::Rates;
 use crate::request::Outcome;
 use book::{Book, Closed, End, Known, Open};
+use denied::Remembered;
 use erased::Erasures;
 use glass::Glasses;
 use links::Links;
@@ -43,6 +45,7 @@ pub(super) struct Replay {
     policies: Policies,
     links: Links,
     rates: Rates,
+    denials: Remembered,
     book: Book,
     glasses: Glasses,
     missing: Missing,
@@ -188,6 +191,7 @@ impl Replay {
                 Ok(()) => {
                     self.count(event);
                     self.glasses.note(&open, event);
+                    self.denials.note(&open, event, scene.at);
                 }
                 Err(error) => scene.find(rule_of_impossible(&open, event), error.to_string()),
             }
@@ -234,7 +238,16 @@ impl Replay {
                     scene.find(Rule::Lifecycle, message);
                 }
             }
-            Event::PermitRefused(_)
+            // It only takes a vote away; without it, what follows is judged by those that are left.
+            Event::Voided(voided) if !is_void(voided.code) => {
+                let message = format!(
+                    "a vote is void for no reason that makes votes void: `{}`",
+                    voided.code
+                );
+                scene.find(Rule::Lifecycle, message);
+            }
+            Event::Voided(_)
+            | Event::PermitRefused(_)
             | Event::ReviewRefused(_)
             | Event::Finished(_)
             | Event::Erased(_)
@@ -319,6 +332,14 @@ pub(super) struct Replayed {
     pub(super) unreviewed: Vec<RequestId>,
     pub(super) links: Vec<Link>,
     pub(super) erased: Vec<Erased>,
+}
+
+/// Whether an approval can end for this reason.
+fn is_void(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotEligible | Code::PolicyChanged | Code::PolicyDenied | Code::Frozen
+    )
 }
 
 /// Finds when the lifecycle would not have done this then.
