@@ -11,9 +11,18 @@ use approvals_core::{
 };
 
 use support::forge::Forger;
-use support::house::{House, SEED, origin, policy};
+use support::house::{self, FORGETFUL, House, SEED, origin};
 use support::people::{Channel, vote};
 use support::{Effects, bot, check, drop_table, events, kinds, stored, verify};
+
+/// The usual house, under a policy that remembers.
+fn remembering() -> House {
+    House::new().policy(policy(1, ""))
+}
+
+fn policy(version: u32, rules: &str) -> String {
+    house::policy(version, rules).replace(FORGETFUL, "")
+}
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -55,7 +64,7 @@ async fn denied(gate: &Gate, agent: Agent, table: &str) -> RequestId {
 #[tokio::test(start_paused = true)]
 async fn threat_34_what_was_denied_is_not_asked_again() {
     let channel = Channel::of(&[]);
-    let house = House::new().channel(channel.clone());
+    let house = remembering().channel(channel.clone());
     let gate = house.open().await;
     let effects = Effects::default();
     denied(&gate, bot().run("r"), "users").await;
@@ -124,7 +133,7 @@ async fn threat_34_what_was_denied_is_not_asked_again() {
 #[tokio::test(start_paused = true)]
 async fn threat_34_rephrasing_freezes_the_agent() {
     let channel = Channel::of(&[]);
-    let house = House::new().channel(channel.clone());
+    let house = remembering().channel(channel.clone());
     let gate = house.open().await;
     for (run, table) in [("a", "users"), ("b", "users "), ("c", "USERS")] {
         denied(&gate, bot().run(run), table).await;
@@ -172,7 +181,7 @@ async fn threat_34_rephrasing_freezes_the_agent() {
 
 #[tokio::test(start_paused = true)]
 async fn threat_34_a_run_that_goes_from_scope_to_scope_is_frozen() {
-    let house = House::new();
+    let house = remembering();
     let gate = house.open().await;
     for table in ["a", "b"] {
         denied(&gate, bot().run("r"), table).await;
@@ -197,7 +206,7 @@ async fn threat_34_a_run_that_goes_from_scope_to_scope_is_frozen() {
 async fn threat_34_every_process_and_the_next_start_remember() {
     let memory = "memory = { deny = \"2h\", freeze_after = 2, freeze_for = \"3h\" }\n";
     let text = |version, rules: &str| format!("{memory}{}", policy(version, rules));
-    let house = House::new().policy(text(1, ""));
+    let house = remembering().policy(text(1, ""));
     let gates = [house.open().await, house.open().await];
     denied(&gates[0], bot(), "users").await;
     assert_eq!(
@@ -231,7 +240,7 @@ async fn threat_34_every_process_and_the_next_start_remember() {
 
 #[tokio::test(start_paused = true)]
 async fn threat_34_a_no_to_what_was_approved_is_remembered_and_a_withdrawal_is_no_no() {
-    let gate = House::new().open().await;
+    let gate = remembering().open().await;
     let ask = async |agent: Agent, table: &str| {
         let asked = drop_it(&gate, agent, table).await;
         asked.unwrap_err().request().unwrap()
@@ -264,7 +273,7 @@ async fn threat_34_a_no_to_what_was_approved_is_remembered_and_a_withdrawal_is_n
 async fn the_name_of_what_is_asked_is_keyed_and_says_nothing_of_words() {
     let mut names = Vec::new();
     for seed in [[1; 32], [2; 32]] {
-        let gate = House::new().secrets_of(seed).open().await;
+        let gate = remembering().secrets_of(seed).open().await;
         for rationale in ["please", "now"] {
             let agent = bot().rationale(rationale);
             let asked = drop_it(&gate, agent, "users").await.unwrap_err();
@@ -298,7 +307,7 @@ fn no(forger: &mut Forger, request: RequestId) -> &mut Denied {
 /// The owner of the log asks again, whatever people said, and rebuilds the log.
 #[tokio::test(start_paused = true)]
 async fn threat_34_an_auditor_sees_who_was_asked_again() {
-    let house = House::new();
+    let house = remembering();
     let gate = house.open().await;
     let first = denied(&gate, bot(), "users").await;
     let again = drop_it(&gate, bot(), "users").await.unwrap_err();

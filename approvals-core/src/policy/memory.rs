@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 
 /// For how long a person's no is remembered, so that asking again and again gets nobody to yes.
 ///
-/// It is on unless a policy says otherwise, and no policy can turn it off altogether.
+/// It is on unless a policy says otherwise in so many words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     pub(super) deny: Duration,
@@ -19,7 +19,8 @@ impl Memory {
     /// No policy remembers longer, for either of its times.
     pub const LONGEST: Duration = Duration::from_secs(86_400);
 
-    /// For how long nobody is asked again what the same agent was denied.
+    /// For how long nobody is asked again what the same agent was denied; zero when the policy says
+    /// that they may be.
     #[must_use]
     pub fn deny(&self) -> Duration {
         self.deny

@@ -157,6 +157,7 @@ impl Store for Faulty<SqliteStore> {
         begin() -> Head;
         by_key(key: &IdempotencyKey) -> Option<RequestId>;
         count(counter: &str, since: Timestamp) -> u64;
+        raised(counter: &str, since: Timestamp) -> Vec<(Timestamp, u64)>;
         announce(boot: BootId) -> ();
         scrub(at_most: Duration) -> ();
         wrapped_by(key: DisclosureKeyId, limit: usize) -> Vec<(RequestId, WrappedKey)>;

@@ -255,9 +255,12 @@ impl House {
 /// The usual policy text: one person of ops, 15 minutes and 15 minutes, and these rules.
 pub fn policy(version: u32, rules: &str) -> String {
     format!(
-        "version = {version}\ndefault = {{ require = [{{ group = \"ops\", n = 1 }}], ttl = \"15m\", use_within = \"15m\" }}\n{rules}\n"
+        "version = {version}\n{FORGETFUL}default = {{ require = [{{ group = \"ops\", n = 1 }}], ttl = \"15m\", use_within = \"15m\" }}\n{rules}\n"
     )
 }
+
+/// Tests ask for the same again and again, and deny as often.
+pub const FORGETFUL: &str = "memory = { deny = \"0s\", freeze_after = 1000 }\n";
 
 /// What the key of the house is made from.
 pub const SEED: [u8; 32] = [7; 32];

@@ -10,7 +10,7 @@ use super::parts::{
 };
 use crate::id::PersonId;
 use crate::ledger::LogEvent;
-use crate::lifecycle::{Created, Event, PostReviewed, Reviewed};
+use crate::lifecycle::{Created, Denied, Event, PostReviewed, Reviewed};
 use crate::request::PolicyRef;
 
 impl Body {
@@ -84,19 +84,7 @@ impl Body {
                     ..RefusalBody::of(refused.code)
                 });
             }
-            Event::Denied(denied) => {
-                self.actor = denied.by.as_ref().map_or(
-                    Some(Actor {
-                        r#type: "policy".to_owned(),
-                        id: None,
-                    }),
-                    person,
-                );
-                self.reason.clone_from(&denied.reason);
-                // A person's no is one: only a rule's has kinds.
-                self.refusal = denied.by.is_none().then(|| RefusalBody::of(denied.code));
-                self.until = denied.until;
-            }
+            Event::Denied(denied) => self.set_denied(denied),
             Event::Escalated(escalated) => self.level = Some(escalated.level),
             Event::Expired | Event::Cancelled | Event::BreakGlassUsed => {}
             Event::PostReviewed(review) => self.post_reviewed(review),
@@ -123,6 +111,18 @@ impl Body {
                 });
             }
         }
+    }
+
+    fn set_denied(&mut self, denied: &Denied) {
+        let policy = Actor {
+            r#type: "policy".to_owned(),
+            id: None,
+        };
+        self.actor = denied.by.as_ref().map_or(Some(policy), person);
+        self.reason.clone_from(&denied.reason);
+        // A person's no is one: only a rule's has kinds.
+        self.refusal = denied.by.is_none().then(|| RefusalBody::of(denied.code));
+        self.until = denied.until;
     }
 
     fn reviewed(&mut self, review: &Reviewed) {

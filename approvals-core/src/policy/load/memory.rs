@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use toml::de::DeValue;
+
 use super::rule::Loader;
 use crate::policy::document::Section;
 use crate::policy::memory::Memory;
@@ -25,12 +27,20 @@ impl Loader<'_> {
         };
         // A time that cannot be read is a finding of its own.
         Some(Memory {
-            deny: self.remembered(section, "deny").unwrap_or(usual.deny),
+            deny: self.deny(section).unwrap_or(usual.deny),
             freeze_after: freeze_after?,
             freeze_for: self
                 .remembered(section, "freeze_for")
                 .unwrap_or(usual.freeze_for),
         })
+    }
+
+    /// Zero turns it off: that is said, and never meant by a key that is not there.
+    fn deny(&mut self, section: Section<'_, '_>) -> Option<Duration> {
+        match section.get("deny")?.value {
+            DeValue::String(text) if text == "0s" => Some(Duration::ZERO),
+            _ => self.remembered(section, "deny"),
+        }
     }
 
     fn remembered(&mut self, section: Section<'_, '_>, key: &'static str) -> Option<Duration> {
