@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub(crate) const POLICY: &str = r#"
 version = 1
 default = { require = [{ group = "oncall" }], ttl = "15m", use_within = "15m" }
-
+memory = { deny = "0s", freeze_after = 1000 }
 [[rule]]
 id = "two"
 scope = "k8s.scale"
