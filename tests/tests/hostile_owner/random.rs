@@ -267,7 +267,7 @@ impl Word {
         let kind = record.kind();
         let asserted = matches!(&record.entry, Entry::Request(_, Event::Reviewed(vote)) if vote.evidence.method == "slack");
         // The name of a record, when it was written and by which process; what a directory said of
-        // groups; what was refused, delivered, and how it ended; how calls and versions are named.
+        // groups; what was refused, delivered, and how it ended; how calls, contents and versions are named.
         let told = [
             "/id",
             "/at",
@@ -277,6 +277,7 @@ impl Word {
             "/notice",
             "/version",
             "/key",
+            "/content",
             "/recovery_vkey",
         ];
         let refused = ["review.refused", "permit.refused"].contains(&kind);
