@@ -4,7 +4,7 @@ mod policy;
 
 use std::path::PathBuf;
 
-use approvals_core::ledger::{Origin, VerifierKey};
+use approvals_core::ledger::{Demand, Origin, VerifierKey};
 use approvals_core::{PersonId, Status, Timestamp};
 use clap::{Args, Parser, Subcommand};
 
@@ -110,6 +110,16 @@ pub(crate) enum Command {
     /// Writes out what is stored.
     #[command(subcommand)]
     Export(Export),
+
+    /// Shows the head of the log to its witnesses now, and records what they cosigned.
+    #[command(
+        after_help = "The witnesses are those of `witness.policy`; `anchors.toml` says whether they are asked.\n\nExample:\n  approvals anchor"
+    )]
+    Anchor,
+
+    /// Shows the head that is kept outside of the store, or sets it by hand.
+    #[command(subcommand)]
+    Pin(Pin),
 
     /// Shows, replaces and revokes the keys that sign the log.
     #[command(subcommand)]
@@ -223,6 +233,23 @@ pub(crate) enum Slack {
         after_help = "Reads slack.toml in the state directory, and the secrets from the environment. Exit code 0 only if\nall is well.\n\nExample:\n  approvals slack doctor"
     )]
     Doctor,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Pin {
+    /// Says what the head pin holds, and whether the store fits it; changes nothing.
+    #[command(after_help = "Example:\n  approvals pin show")]
+    Show,
+
+    /// Pins what the store has now, and puts on record what was pinned before.
+    #[command(
+        after_help = "For a pin that was lost, or a store that was restored from a backup and lacks records. Stop every\ngate first. An auditor sees it as `log.recovered`, with the size that was pinned before.\n\nExample:\n  approvals pin adopt"
+    )]
+    Adopt {
+        /// Also when the store has less than what is pinned, or another history: what is missing stays lost.
+        #[arg(long)]
+        accept_loss: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -446,6 +473,16 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "FILE")]
     pub(crate) checkpoint: Vec<PathBuf>,
 
+    /// Your own copy of the witness policy, in the syntax of C2SP tlog-policy: heads in the log that a quorum of its
+    /// witnesses cosigned count as kept elsewhere, and there must be one.
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) require_witness: Option<PathBuf>,
+
+    /// Fails unless a head that others have seen covers so many records, by --checkpoint or --require-witness; all of
+    /// them unless a number is given.
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, default_missing_value = "all", value_parser = demand)]
+    pub(crate) require_anchor: Option<Demand>,
+
     /// Your own copy of people.toml: each account that was taken for somebody's must be theirs in
     /// it. Without one, the log's own word is taken for whose key is whose.
     #[arg(long, value_name = "FILE")]
@@ -495,6 +532,17 @@ pub(crate) enum Export {
         #[arg(long, value_name = "N", default_value_t = 0)]
         from: u64,
     },
+}
+
+/// How much must be anchored.
+fn demand(text: &str) -> Result<Demand, String> {
+    match text {
+        "all" => Ok(Demand::Whole),
+        size => size
+            .parse()
+            .map(Demand::Size)
+            .map_err(|_| "name a number of records, or nothing for all of them".to_owned()),
+    }
 }
 
 /// A time with or without a fraction of a second.

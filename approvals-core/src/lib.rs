@@ -89,8 +89,8 @@ pub use action::{GuardedFn, inventory, inventory_json};
 pub use card::Card;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use commit::{
-    Adopted, Journal, Loss, Opening, StoredLog, StoredNodes, key_chain, receipt, verify,
-    verify_source,
+    Adopted, Journal, Loss, Opening, Relation, StoredLog, StoredNodes, key_chain, receipt, relate,
+    verify, verify_source,
 };
 pub use digest::{ActionDigest, PolicyDigest};
 pub use directory::People;

@@ -51,6 +51,7 @@ fn a_new_home_opens_and_belongs_to_its_owner() {
     assert_eq!(
         names,
         [
+            "anchors.toml",
             "approvals.db",
             "disclosure.key",
             "ledger.key",

@@ -392,7 +392,7 @@ async fn a_pin_is_there_from_the_first_start_on_and_is_missed_after() {
     pin.set(None);
     let message = refused(house.try_open().await);
     assert!(message.contains("head pin is missing"), "{message}");
-    assert!(message.contains("Builder::adopt_pin"), "{message}");
+    assert!(message.contains("approvals pin adopt"), "{message}");
     pin.set(held);
     let gate = house.open().await;
     pin.set(None);

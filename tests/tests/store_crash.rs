@@ -3,6 +3,8 @@
 
 #[path = "store_crash/faulty.rs"]
 mod faulty;
+#[path = "store_crash/pin.rs"]
+mod pin;
 #[path = "store_crash/scene.rs"]
 mod scene;
 

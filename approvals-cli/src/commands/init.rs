@@ -97,6 +97,11 @@ fn files(home: &Home, made_recovery: bool) -> Vec<(&'static str, PathBuf, &'stat
         ),
         ("policy", paths.policy(), "what each action takes"),
         ("people", paths.people(), "who may decide"),
+        (
+            "anchors",
+            paths.anchors(),
+            "where heads of the log are kept outside of it",
+        ),
     ];
     if made_recovery {
         let what = "can revoke the ledger key: MOVE IT OFF THIS MACHINE NOW";
@@ -120,6 +125,10 @@ fn next(cli: &Cli, paths: &Paths, made_recovery: bool) -> Vec<String> {
     next.push(format!(
         "say what each action takes in {}",
         paths.policy().display()
+    ));
+    next.push(format!(
+        "keep heads of the log where this machine cannot change them: a pin and witnesses, in {}",
+        paths.anchors().display()
     ));
     next.push(state::command(cli, "policy check"));
     next

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod anchor;
 mod cancel;
 mod decide;
 mod erase;
@@ -8,6 +9,7 @@ mod init;
 mod key;
 mod list;
 mod migrate;
+mod pin;
 mod policy;
 mod receipt;
 mod review;
@@ -25,7 +27,7 @@ mod verify;
 use approvals_core::{Code, Vote};
 
 use crate::answer::{Answer, Printer};
-use crate::args::{Cli, Command, Export, Key};
+use crate::args::{Cli, Command, Export, Key, Pin};
 use crate::failure::Failure;
 
 /// Runs what was typed.
@@ -62,6 +64,9 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
         Command::Export(Export::Jsonl { from }) => export::run(cli, *from),
         Command::Export(Export::Checkpoint) => export::checkpoint(cli),
         Command::Export(Export::Tiles { directory }) => export::tiles(cli, directory),
+        Command::Anchor => wait(anchor::run(cli)),
+        Command::Pin(Pin::Show) => pin::show(cli),
+        Command::Pin(Pin::Adopt { accept_loss }) => pin::adopt(cli, *accept_loss),
         Command::Key(Key::List) => key::list(cli),
         Command::Key(Key::Make(options)) => key::make(options),
         Command::Key(Key::Rotate(options)) => wait(key::rotate(cli, options)),

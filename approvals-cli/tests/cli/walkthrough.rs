@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use approvals_core::ledger::Receipt;
+use approvals_peers::{Process, free_port, installed};
 
 use crate::support::{Lab, bot, export_users, waiting};
 
@@ -14,7 +15,9 @@ const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 const ANYTHING: char = '…';
 
 /// Who types commands: where the gate runs, away from it, or as an approver with a key.
-const WHO: &[&str] = &["operator", "auditor", "alice", "dana", "erin"];
+const WHO: &[&str] = &[
+    "operator", "auditor", "witness", "tsa", "alice", "dana", "erin",
+];
 
 /// One command on the page, and what it should print.
 #[derive(Debug, Default)]
@@ -80,26 +83,28 @@ fn all_fit(expected: &[String], lines: &[&str]) -> bool {
     }
 }
 
-/// Runs a command as the page says: the operator with the state directory, the auditor without.
-fn run(lab: &Lab, desk: &Path, step: &Step) -> String {
+/// A command as the page says: the operator with the state directory, everybody else without.
+fn command(lab: &Lab, desk: &Path, step: &Step) -> Command {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_approvals"));
     let path = std::env::var("PATH").unwrap();
     let folder = program.parent().unwrap().display();
     let mut command = Command::new("bash");
     command.args(["-c", &format!("exec 2>&1; {}", step.command)]);
     command.current_dir(desk).stdin(Stdio::null());
+    let theirs = installed("python/bin");
     command
-        .env("PATH", format!("{folder}:{path}"))
+        .env("PATH", format!("{folder}:{}:{path}", theirs.display()))
         .env("HOME", desk);
     command.env_remove("APPROVALS_STATE");
     match step.who.as_str() {
         "auditor" => command.env("STORE", lab.database()),
+        "witness" | "tsa" => &mut command,
         "operator" => command.env("APPROVALS_STATE", lab.state()),
         person => command
             .env("APPROVALS_STATE", lab.state())
             .env("APPROVALS_KEY", lab.key(person)),
     };
-    String::from_utf8(command.output().unwrap().stdout).unwrap()
+    command
 }
 
 /// A log with a life of its own, and what people kept of it.
@@ -138,16 +143,34 @@ async fn every_command_for_auditors_prints_what_the_page_says() {
 
 /// Types every command on a page, of which there are at least so many by each.
 fn follow(lab: &Lab, desk: &Path, page: &str, at_least: &[(&str, usize)]) {
-    let steps = steps(&fs::read_to_string(format!("{DOCS}/{page}")).unwrap());
+    let text = fs::read_to_string(format!("{DOCS}/{page}")).unwrap();
+    // The page names one port, and this machine may use it.
+    let steps = steps(&text.replace("7380", &free_port().to_string()));
     for (who, count) in at_least {
         let typed = steps.iter().filter(|step| step.who == *who).count();
         assert!(typed >= *count, "`{page}` has lost commands of `{who}`");
     }
+    let mut servers = Vec::new();
     for step in &steps {
-        let said = run(lab, desk, step);
+        let mut command = command(lab, desk, step);
+        if step.command.ends_with(" serve") {
+            let mut server = Process::start(command);
+            server.line_with("listening");
+            servers.push(server);
+            continue;
+        }
+        let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
         let lines: Vec<&str> = said.lines().collect();
         assert!(all_fit(&step.expected, &lines), "{step:#?} says:\n{said}");
     }
+}
+
+#[tokio::test]
+async fn every_command_about_anchors_prints_what_the_page_says() {
+    let lab = Lab::new();
+    let desk = desk(&lab).await;
+    let typed = [("operator", 20), ("auditor", 8), ("witness", 3), ("tsa", 3)];
+    follow(&lab, &desk, "anchors.md", &typed);
 }
 
 /// A desk with the key of the log, and the name of a request that was denied.

@@ -142,7 +142,7 @@ pub(super) fn lock(view: &Mutex<View>) -> MutexGuard<'_, View> {
 
 pub(super) fn unanchored(why: &str) -> ApprovalError {
     let message = format!(
-        "no quorum of witnesses has cosigned this in time ({why}), so nothing ran; see `Gate::anchoring`, and ask again"
+        "no quorum of witnesses has cosigned this in time ({why}), so nothing ran; see what `approvals anchor` says, and ask again"
     );
     ApprovalError::new(Code::AuditUnavailable, message)
 }

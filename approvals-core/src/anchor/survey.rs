@@ -39,7 +39,7 @@ pub(super) struct Sight {
     pub(super) newest: Option<Newest>,
     /// The largest head with a quorum that is on record and was not known before.
     pub(super) anchor: Option<Witnessed>,
-    /// The first record that no anchor covers and that is not an anchor itself.
+    /// When the first record was written that no anchor covers and that is news.
     pub(super) oldest: Option<Timestamp>,
     /// A head on record that is none of this log, which no honest writer leaves there.
     pub(super) foreign: bool,
@@ -126,7 +126,7 @@ fn newest(note: &str, keys: &KeyChain) -> Option<Newest> {
     Some(Newest { note, head, key })
 }
 
-/// The time of the first record from `covered` on that is not an anchor itself.
+/// The time of the first record from `covered` on that is news.
 fn oldest(
     reader: &mut dyn Reader,
     log: &Origin,
@@ -138,7 +138,7 @@ fn oldest(
         let page = reader.records(next, PAGE)?;
         let Some(last) = page.last() else { break };
         next = last.seq + 1;
-        if let Some(stored) = page.iter().find(|stored| anchor(stored, log).is_none()) {
+        if let Some(stored) = page.iter().find(|stored| is_news(stored, log)) {
             let record = AuditRecord::decode(&stored.bytes, log);
             // What cannot be read is not for the one who anchors to judge.
             let at = record.map_or(Timestamp::from_micros(0), |record| record.at);
@@ -146,6 +146,13 @@ fn oldest(
         }
     }
     Ok(None)
+}
+
+fn is_news(stored: &StoredRecord, log: &Origin) -> bool {
+    match AuditRecord::decode(&stored.bytes, log) {
+        Ok(record) => !matches!(record.entry, Entry::Log(event) if event.is_upkeep()),
+        Err(_) => true,
+    }
 }
 
 fn anchor(stored: &StoredRecord, log: &Origin) -> Option<SignedCheckpoint> {

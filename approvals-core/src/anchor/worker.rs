@@ -114,9 +114,20 @@ impl Worker {
                     self.hurry();
                 }
                 Ok(Message::Said(said)) => self.said(said),
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return self.end(),
                 Err(RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    /// What a quorum has cosigned is put on record, and the store gets a moment for it; no witness is waited for.
+    fn end(&mut self) {
+        let enough = |round: &Round| round.enough(&self.config.policy).is_some();
+        if self.round.as_ref().is_some_and(enough) {
+            self.close();
+        }
+        if let Some((_, Some(ticket))) = self.record.take() {
+            drive(ticket, STORE);
         }
     }
 
@@ -373,6 +384,10 @@ impl Worker {
 
     /// Tells everybody whose wish is fulfilled.
     fn grant(&mut self) {
+        // Who is told may look at the status next, and finds there what it was told.
+        if !self.wishes.is_empty() {
+            self.publish();
+        }
         let size = self.size();
         let granted = |wish: &mut Wish| wish.size.is_some_and(|wanted| wanted <= size);
         for wish in self.wishes.extract_if(.., granted) {

@@ -57,7 +57,7 @@ pub use opening::Opening;
 use pen::Pen;
 pub(crate) use pen::wait as drive;
 use pin::{Desk, Pinned};
-pub(crate) use pin::{Relation, relate};
+pub use pin::{Relation, relate};
 pub use receipt::receipt;
 use rekey::Rekey;
 use thread::{Committer, POLL, ReaderThread, SAFETY_NET};

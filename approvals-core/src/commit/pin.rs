@@ -22,9 +22,11 @@ pub(super) struct Pinned {
     known: SignedCheckpoint,
 }
 
-/// How a pinned head stands to what is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Relation {
+/// How a head that is kept outside stands to what is stored; only the first two let a gate open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "there are four ways")]
+pub enum Relation {
     /// The store has exactly what is pinned.
     Same,
     /// The store has more, and begins with what is pinned.
@@ -137,8 +139,12 @@ impl Pinned {
     }
 }
 
-/// How a head that somebody knows stands to what is stored.
-pub(crate) fn relate(
+/// How a head that somebody knows stands to what is stored, by the hashes that the store gives: nothing is
+/// verified but that they fit together, which `approvals verify` does from the records.
+///
+/// # Errors
+/// [`StoreError`] when the store cannot be read.
+pub fn relate(
     reader: &mut dyn Reader,
     head: &Head,
     known: &Checkpoint,
@@ -198,7 +204,7 @@ pub(super) fn refuse(
         Err(error) => format!("the heads could not be kept as evidence ({error})"),
     };
     let message = format!(
-        "{what}; the store is left untouched, and {kept}; restore a store that has all of it, or see `Builder::adopt_pin`"
+        "{what}; the store is left untouched, and {kept}; restore a store that has all of it, or accept the loss with `approvals pin adopt --accept-loss`"
     );
     tracing::error!(code = %Code::AuditTampered, "{message}");
     ApprovalError::new(Code::AuditTampered, message)
@@ -226,7 +232,7 @@ fn odd(desk: &mut Desk, text: &str, head: &Head, what: &str) -> ApprovalError {
 fn missing(head: &Head) -> ApprovalError {
     let message = format!(
         "the log has {} records and its head pin is missing: whether the store was rolled back cannot be told; \
-         put the pin back, or accept the store as it is with `Builder::adopt_pin`",
+         put the pin back, or accept the store as it is with `approvals pin adopt`",
         head.frontier.size()
     );
     ApprovalError::new(Code::AuditTampered, message)

@@ -168,7 +168,7 @@ impl Gate {
             Some(anchors) => anchors.cover_all().await,
             None => Err(ApprovalError::new(
                 Code::Misuse,
-                "this gate has no witnesses; give it some with `Gate::builder().anchoring(..)`",
+                "this gate has no witnesses; name some in `anchors.toml`, or give it some with `Gate::builder().anchoring(..)`",
             )),
         }
     }

@@ -20,7 +20,7 @@ mod tree;
 mod verify;
 mod witness;
 
-pub use anchor::{Anchors, Reach, WitnessedHead};
+pub use anchor::WitnessedHead;
 pub use key::{KeyError, LedgerKey, Secrets};
 pub use keychain::{KeyChain, KeyEnd, KeyFault, KeyRevocation, KeyRotation, KeySpan};
 pub use note::{
@@ -39,8 +39,8 @@ pub use tree::{
     node_hash, verify_consistency, verify_inclusion,
 };
 pub use verify::{
-    Anchored, Disclosures, Erased, Finding, Kept, Link, NoDisclosures, Range, Report, Requests,
-    Reviews, Rule, Section, Signer, Verdict, Verifier,
+    Anchored, Demand, Disclosures, Erased, Finding, Kept, Link, NoDisclosures, Range, Recovered,
+    Report, Requests, Reviews, Rule, Section, Signer, Verdict, Verifier,
 };
 pub use witness::{
     AddCheckpoint, AskError, Cosignature, WitnessAnswer, WitnessKey, WitnessPolicy,

@@ -125,6 +125,13 @@ pub enum LogEvent {
 }
 
 impl LogEvent {
+    /// Whether it says only that a process began to write, or that the log was anchored: no news to witnesses, or
+    /// each anchor of a new process would call for another one.
+    #[must_use]
+    pub fn is_upkeep(&self) -> bool {
+        matches!(self, Self::Opened { .. } | Self::Anchored(_))
+    }
+
     /// Whether it says which key signs.
     #[must_use]
     pub fn is_about_keys(&self) -> bool {

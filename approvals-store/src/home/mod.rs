@@ -14,12 +14,15 @@
 //! | `policy.toml.next` | the policy that is proposed, until it is in force | [`Home::propose_policy`] |
 //! | `people.toml` | who is who, and in which group | its owner |
 //! | `http.toml` | which token is which agent, if `approvals serve` runs here | its owner |
+//! | `anchors.toml` | where heads of the log are kept outside of it: the head pin, the witnesses | its owner |
+//! | `witness.policy` | who the witnesses are, and how many are enough; only if they are asked | its owner |
 //!
 //! Trusted: who can write the directory decides what may run, and who can read it can sign a
 //! false history, test guesses of redacted values and read what people were shown. Give it to the user who runs the gate and to nobody else.
 //!
 //! The key in force is nowhere in a file of its own: it follows from `log.vkey` and the records, see [`Home::keys`].
 
+mod anchors;
 mod change;
 mod disclosure;
 mod files;
@@ -30,6 +33,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anchors::Anchors;
+use approvals_core::anchor::Anchoring;
 use approvals_core::gate::{Builder, Gate, Keys, LocalSigner};
 use approvals_core::ledger::{KeyError, Origin, Secrets, VerifierKey};
 use approvals_core::ports::{Directory, Reader, Signer, Store};
@@ -39,6 +44,7 @@ pub use disclosure::DisclosureFiles;
 pub use rekey::{OldKey, Rekeyed, Revoking};
 pub use starter::Starter;
 
+use crate::FilePin;
 use crate::failure::store_error;
 use crate::url::StoreUrl;
 
@@ -71,6 +77,7 @@ pub struct Home {
     policy: Policy,
     people: People,
     store: StoreUrl,
+    anchors: Anchors,
 }
 
 impl Home {
@@ -93,7 +100,8 @@ impl Home {
     /// # Errors
     /// - `StoreUnavailable` when there is no such directory;
     /// - `PolicyInvalid` when the policy or the people file is missing, cannot be loaded, or can
-    ///   be written by others than its owner, and likewise the directory they lie in;
+    ///   be written by others than its owner, and likewise the directory they lie in; the same for the
+    ///   anchors file, and for the witness policy when the anchors file asks witnesses;
     /// - `AuditUnavailable` when a public key is missing or is none.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, ApprovalError> {
         let paths = Paths::of(directory.as_ref());
@@ -114,6 +122,7 @@ impl Home {
         let vkey = read_vkey(&paths.vkey(), "ledger key")?;
         let recovery = read_vkey(&paths.recovery_vkey(), "recovery key")?;
         let store = paths.store()?;
+        let anchors = Anchors::load(&paths, &vkey)?;
         Ok(Self {
             paths,
             vkey,
@@ -121,6 +130,7 @@ impl Home {
             policy,
             people,
             store,
+            anchors,
         })
     }
 
@@ -158,7 +168,14 @@ impl Home {
             .disclosure_keys(self.paths.disclosure_keys())
             .genesis_vkey(self.vkey.clone())
             .recovery_vkey(self.recovery.clone());
-        Ok(builder)
+        let builder = match self.anchors.pinning() {
+            Some(pinning) => builder.head_pin(pinning),
+            None => builder,
+        };
+        Ok(match self.anchors.anchoring.clone() {
+            Some(anchoring) => builder.anchoring(anchoring),
+            None => builder,
+        })
     }
 
     /// Opens the ledger, which must be there: a lost ledger is not mistaken for a new one.
@@ -242,6 +259,18 @@ impl Home {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             _ => files::read_private(&path, what, &self.paths.key()).map(Some),
         }
+    }
+
+    /// The file that keeps the newest signed head outside the store, if the home has one.
+    #[must_use]
+    pub fn head_pin(&self) -> Option<FilePin> {
+        self.anchors.pin.as_ref().map(FilePin::new)
+    }
+
+    /// Who cosigns the heads of the log, and what waits for them, if anybody does.
+    #[must_use]
+    pub fn anchoring(&self) -> Option<&Anchoring> {
+        self.anchors.anchoring.as_ref()
     }
 
     /// The directory.
@@ -353,7 +382,19 @@ impl Paths {
         self.0.join("people.toml")
     }
 
-    fn all(&self) -> [PathBuf; 10] {
+    /// Where heads of the log are kept outside of it.
+    #[must_use]
+    pub fn anchors(&self) -> PathBuf {
+        self.0.join("anchors.toml")
+    }
+
+    /// Who the witnesses are, and how many are enough.
+    #[must_use]
+    pub fn witness_policy(&self) -> PathBuf {
+        self.0.join("witness.policy")
+    }
+
+    fn all(&self) -> [PathBuf; 12] {
         [
             self.database(),
             self.url(),
@@ -365,6 +406,8 @@ impl Paths {
             self.recovery_vkey(),
             self.policy(),
             self.people(),
+            self.anchors(),
+            self.witness_policy(),
         ]
     }
 }

@@ -233,10 +233,14 @@ impl Home {
 
     fn opening(&self, signer: LocalSigner) -> Result<Opening, ApprovalError> {
         let opening = Opening::new(signer, self.secrets()?);
-        Ok(opening
+        let opening = opening
             .disclosure_keys(Arc::new(self.paths.disclosure_keys()))
             .genesis_vkey(self.vkey.clone())
-            .recovery_vkey(self.recovery.clone()))
+            .recovery_vkey(self.recovery.clone());
+        Ok(match self.anchors.pinning() {
+            Some(pinning) => opening.head_pin(pinning),
+            None => opening,
+        })
     }
 
     fn keys_and_size(&self) -> Result<(KeyChain, u64), ApprovalError> {

@@ -135,6 +135,10 @@ impl Starter {
             (paths.recovery_vkey(), &recovery),
             (paths.people(), &self.people),
             (paths.policy(), &self.policy),
+            (
+                paths.anchors(),
+                &include_str!("starter_anchors.toml").to_owned(),
+            ),
         ] {
             files::create(&path, text)?;
             made.push(path);

@@ -92,7 +92,8 @@ impl Scene {
         self.home.gate().unwrap().open().await.unwrap()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A place of its own for something.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 }

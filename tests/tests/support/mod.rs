@@ -6,6 +6,7 @@ pub mod disk;
 pub mod forge;
 pub mod history;
 pub mod house;
+pub mod http;
 pub mod long;
 pub mod people;
 pub mod pin;

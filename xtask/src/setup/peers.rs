@@ -26,7 +26,7 @@ pub(super) fn install(house: &House) -> Result<(), Failure> {
     at("npm").words("ci --no-audit --no-fund").run()?;
     at("python3").words("-m venv --clear python").run()?;
     at("python/bin/python")
-        .words("-m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt")
+        .words("-m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python -r requirements.txt")
         .run()?;
     fs::write(&stamp, missing).map_err(|error| unreadable(&stamp, &error))
 }

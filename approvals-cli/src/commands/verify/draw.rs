@@ -1,7 +1,7 @@
 //! A report for people: one line for each thing there is to say.
 
 use approvals_core::Untrusted;
-use approvals_core::ledger::{Erased, KeyEnd, Report, Signer, Verdict};
+use approvals_core::ledger::{Anchored, Erased, KeyEnd, Recovered, Report, Signer, Verdict};
 use approvals_core::text::minute;
 
 /// What it is about, and what is said of it.
@@ -108,9 +108,11 @@ fn signers(report: &Report) -> Vec<Line> {
 fn reach(report: &Report) -> Vec<Line> {
     let mut lines = Vec::new();
     if let Some(anchored) = &report.anchored {
-        let (size, at) = (anchored.size, minute(anchored.at));
-        let message = format!("to size {size}, of {at} UTC: a head kept outside covers these");
-        lines.push(("anchored", message));
+        lines.push(("anchored", reached(anchored)));
+    }
+    let less = |witnessed: &&Anchored| report.anchored.as_ref() != Some(*witnessed);
+    if let Some(witnessed) = report.witnessed.as_ref().filter(less) {
+        lines.push(("witnessed", reached(witnessed)));
     }
     if let Some(range) = report.unanchored {
         let message = format!(
@@ -120,6 +122,31 @@ fn reach(report: &Report) -> Vec<Line> {
         lines.push(("unanchored", message));
     }
     lines
+}
+
+fn reached(head: &Anchored) -> String {
+    let (size, at) = (head.size, minute(head.at));
+    match head.by.as_slice() {
+        [] => format!("to size {size}, of {at} UTC: a head kept outside covers these"),
+        by => format!("to size {size} at {at} UTC: cosigned by {}", by.join(", ")),
+    }
+}
+
+/// Where somebody set the head pin by hand, and what that says.
+fn recovered(recovered: &Recovered) -> Line {
+    let (seq, at) = (recovered.seq, minute(recovered.at));
+    let says = match recovered.pinned {
+        None => "it held no head of this log before".to_owned(),
+        Some(pinned) if pinned > seq => format!(
+            "it covered {pinned} records before and {seq} were here: the last {} were lost",
+            pinned - seq
+        ),
+        Some(pinned) => format!("it covered {pinned} records of another history before"),
+    };
+    (
+        "recovered",
+        format!("record {seq}, {at} UTC: the head pin was set by hand; {says}"),
+    )
 }
 
 /// How many requests and votes there are, and what they rest on.
@@ -162,7 +189,15 @@ fn details(report: &Report) -> Vec<Line> {
         );
         ("erased", message)
     };
-    let mut lines: Vec<Line> = report.erased.iter().map(erased).collect();
+    let mut lines: Vec<Line> = report.recovered.iter().map(recovered).collect();
+    if report.unjudged > 0 {
+        let message = format!(
+            "{} heads on record: name whose word counts with --require-witness",
+            report.unjudged
+        );
+        lines.push(("not judged", message));
+    }
+    lines.extend(report.erased.iter().map(erased));
     for request in &report.in_doubt {
         let message = format!("{request} may have run; no outcome is on record");
         lines.push(("in doubt", message));

@@ -7,7 +7,7 @@ use std::path::Path;
 use approvals_core::Code;
 use approvals_core::directory::People;
 use approvals_core::envelope::Vault;
-use approvals_core::ledger::{Hash, SignedCheckpoint, VerifierKey};
+use approvals_core::ledger::{Hash, SignedCheckpoint, VerifierKey, WitnessPolicy};
 use approvals_store::home::Paths;
 
 use crate::failure::Failure;
@@ -62,6 +62,22 @@ pub(super) fn genesis(given: &str) -> Result<Hash, Failure> {
 /// What opens the values of the log, for whoever may read its disclosure key.
 pub(super) fn vault(paths: &Paths, key: &VerifierKey) -> Option<Vault> {
     paths.vault(key.name()).ok()
+}
+
+/// The auditor's own word on who the witnesses are.
+pub(super) fn witnesses(path: &Path) -> Result<WitnessPolicy, Failure> {
+    let unusable = |why: &dyn Display| {
+        let message = format!("`{}` is not a witness policy: {why}", path.display());
+        Failure::new(Code::PolicyInvalid, message)
+    };
+    let text = fs::read(path).map_err(|error| unusable(&error))?;
+    let policy = WitnessPolicy::parse(&text).map_err(|error| unusable(&error))?;
+    if policy.needs_nobody() {
+        return Err(unusable(
+            &"it says `quorum none`, and so asks for no cosignature; name a quorum",
+        ));
+    }
+    Ok(policy)
 }
 
 /// The auditor's own copy of who is who.

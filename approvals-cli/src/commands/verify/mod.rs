@@ -33,7 +33,10 @@ pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
     let from_outside = options.vkey.is_some();
     let mut receipts = Receipts::read(&options.receipt);
     let given = state::given(cli)?;
-    let alone = given.is_none() && options.tiles.is_none() && options.checkpoint.is_empty();
+    let of_log = !options.checkpoint.is_empty()
+        || options.require_witness.is_some()
+        || options.require_anchor.is_some();
+    let alone = given.is_none() && options.tiles.is_none() && !of_log;
     if !receipts.is_empty() && alone {
         receipts.prove(&KeyChain::new(key.clone()));
         return Ok(of_receipts(&receipts, &key, from_outside));
@@ -75,6 +78,12 @@ pub(crate) fn run(cli: &Cli, options: &Verify) -> Result<Answer, Failure> {
 fn brought(options: &Verify, mut verifier: Verifier) -> Result<Verifier, Failure> {
     for path in &options.checkpoint {
         verifier = verifier.knowing(given::head(path)?);
+    }
+    if let Some(path) = &options.require_witness {
+        verifier = verifier.witnessed_by(given::witnesses(path)?);
+    }
+    if let Some(demand) = options.require_anchor {
+        verifier = verifier.anchored_to(demand);
     }
     if let Some(hash) = &options.genesis {
         verifier = verifier.beginning_with(given::genesis(hash)?);

@@ -1,5 +1,7 @@
 //! The tree over the records, and the heads it must agree with.
 
+use std::sync::Arc;
+
 use super::findings::{Findings, Place};
 use super::report::{Anchored, Range};
 use super::rule::Rule;
@@ -14,15 +16,45 @@ pub(super) struct Heads {
     frontier: Frontier,
     /// Heads that were kept outside, the smallest last.
     known: Vec<SignedCheckpoint>,
-    /// Those of them that the log was seen to have.
-    kept: Vec<Anchored>,
+    /// Those of them that the log was seen to have, and those that witnesses vouch for.
+    kept: Vec<Seen>,
     /// The sizes at which it has another root than one of them.
     forks: Vec<u64>,
     /// A head known outside does not fit: then none of them vouches for anything.
     broken: bool,
 }
 
+/// A head that somebody else has seen.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) size: u64,
+    /// By when: for witnesses, the time of their word; otherwise that of the last record it covers.
+    pub(super) at: Timestamp,
+    /// The witnesses; nobody, when it was kept outside.
+    pub(super) by: Arc<[String]>,
+}
+
+impl Seen {
+    fn told(&self) -> Anchored {
+        Anchored {
+            size: self.size,
+            at: self.at,
+            by: self.by.to_vec(),
+        }
+    }
+}
+
 impl Heads {
+    /// Witnesses vouch for a head that the log has.
+    pub(super) fn vouch(&mut self, seen: Seen) {
+        self.kept.push(seen);
+    }
+
+    /// Witnesses vouch for another history than this one.
+    pub(super) fn doubt(&mut self) {
+        self.broken = true;
+    }
+
     pub(super) fn know(&mut self, head: SignedCheckpoint) {
         self.known.push(head);
         self.known
@@ -70,7 +102,8 @@ impl Heads {
                 continue;
             }
             if head.root == self.frontier.root() {
-                self.kept.extend(at.map(|at| Anchored { size, at }));
+                let by = Arc::default();
+                self.kept.extend(at.map(|at| Seen { size, at, by }));
             } else {
                 self.forks.push(size);
             }
@@ -137,17 +170,29 @@ impl Heads {
         }
     }
 
-    /// The heads that were kept outside and that the log has.
-    pub(super) fn kept(&self) -> &[Anchored] {
+    /// The heads that others have seen and that the log has.
+    fn kept(&self) -> &[Seen] {
         match self.broken {
             true => &[],
             false => &self.kept,
         }
     }
 
-    /// What heads known outside cover.
+    /// How many records each of them covers.
+    pub(super) fn sizes(&self) -> Vec<u64> {
+        self.kept().iter().map(|head| head.size).collect()
+    }
+
+    /// What heads known outside cover; of two that reach as far, the word of witnesses says more.
     pub(super) fn anchored(&self) -> Option<Anchored> {
-        self.kept().iter().max_by_key(|head| head.size).cloned()
+        let reach = |head: &&Seen| (head.size, !head.by.is_empty());
+        self.kept().iter().rev().max_by_key(reach).map(Seen::told)
+    }
+
+    /// The largest head that witnesses vouch for, and when they first did.
+    pub(super) fn witnessed(&self) -> Option<Anchored> {
+        let seen = self.kept().iter().filter(|head| !head.by.is_empty());
+        seen.rev().max_by_key(|head| head.size).map(Seen::told)
     }
 
     /// What they do not.

@@ -1,7 +1,7 @@
 //! Which key signed what, and how far its word counts.
 
 use super::findings::{Findings, Place};
-use super::report::{Anchored, Range, Signer};
+use super::report::{Range, Signer};
 use super::rule::Rule;
 use crate::ledger::{AuditRecord, Entry, Hash, KeyChain, KeySpan, LogEvent, Origin, VerifierKey};
 
@@ -67,8 +67,8 @@ impl Keys {
         findings.add(rule, Place::record(seq), fault.to_string());
     }
 
-    /// Says which records rest on a key that was revoked; `kept` are the heads that were kept outside.
-    pub(super) fn finish(&self, size: u64, kept: &[Anchored], findings: &mut Findings) {
+    /// Says which records rest on a key that was revoked; `kept` are the sizes of the heads that others have seen.
+    pub(super) fn finish(&self, size: u64, kept: &[u64], findings: &mut Findings) {
         let mut good = None;
         for span in self.chain.spans() {
             if span.is_recovered() {
@@ -89,9 +89,9 @@ impl Keys {
     }
 
     /// Says which records in front of a revocation nobody has seen but a key that others may have held.
-    fn unkept(&self, good: u64, kept: &[Anchored], findings: &mut Findings) {
-        let sizes = kept.iter().map(|head| head.size);
-        let seen = sizes.filter(|size| *size <= good).max().unwrap_or(0);
+    fn unkept(&self, good: u64, kept: &[u64], findings: &mut Findings) {
+        let sizes = kept.iter().filter(|size| **size <= good);
+        let seen = sizes.max().copied().unwrap_or(0);
         if let Some(range) = Range::of(seen, good) {
             let message = format!(
                 "records {} to {} rest on a key that was revoked, and no head kept outside before covers them: pass those you have",

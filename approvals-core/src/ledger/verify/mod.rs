@@ -4,6 +4,7 @@
 //! agree with, the order of the records, the keys, and the replay of every request with the same
 //! pure lifecycle that the gate uses.
 
+mod anchors;
 mod findings;
 mod heads;
 mod keys;
@@ -13,9 +14,10 @@ mod report;
 mod rule;
 
 use super::record::{AuditRecord, Previous};
-use super::{Hash, SignedCheckpoint, StoredRecord, VerifierKey, leaf_hash};
+use super::{Hash, SignedCheckpoint, StoredRecord, VerifierKey, WitnessPolicy, leaf_hash};
 use crate::clock::Timestamp;
 use crate::directory::People;
+use anchors::Anchors;
 use findings::{Findings, Place};
 use heads::Heads;
 use keys::Keys;
@@ -24,7 +26,9 @@ use replay::Replay;
 
 pub use findings::Finding;
 pub use replay::{Disclosures, Kept, NoDisclosures};
-pub use report::{Anchored, Erased, Link, Range, Report, Requests, Reviews, Signer, Verdict};
+pub use report::{
+    Anchored, Erased, Link, Range, Recovered, Report, Requests, Reviews, Signer, Verdict,
+};
 pub use rule::{Rule, Section};
 
 /// Reads records one after another and finds what is wrong with them.
@@ -35,6 +39,10 @@ pub use rule::{Rule, Section};
 #[derive(Debug)]
 pub struct Verifier {
     heads: Heads,
+    anchors: Anchors,
+    /// What must be anchored, and whether witnesses must have seen anything.
+    demand: Option<Demand>,
+    witnessed: bool,
     keys: Keys,
     order: Order,
     replay: Replay,
@@ -48,6 +56,9 @@ impl Verifier {
     pub fn new(key: VerifierKey) -> Self {
         Self {
             heads: Heads::default(),
+            anchors: Anchors::default(),
+            demand: None,
+            witnessed: false,
             keys: Keys::new(key),
             order: Order::default(),
             replay: Replay::default(),
@@ -64,6 +75,22 @@ impl Verifier {
     #[must_use]
     pub fn knowing(mut self, head: SignedCheckpoint) -> Self {
         self.heads.know(head);
+        self
+    }
+
+    /// The auditor's own word on who the witnesses are. Heads in the log that a quorum of them cosigned count as
+    /// ones that were kept outside, also for a key that was revoked; that there is none is a finding.
+    #[must_use]
+    pub fn witnessed_by(mut self, policy: WitnessPolicy) -> Self {
+        self.anchors.believe(policy);
+        self.witnessed = true;
+        self
+    }
+
+    /// So much of the log must be in a head that was kept outside, or that witnesses cosigned.
+    #[must_use]
+    pub fn anchored_to(mut self, demand: Demand) -> Self {
+        self.demand = Some(demand);
         self
     }
 
@@ -111,6 +138,7 @@ impl Verifier {
         let seq = self.heads.size();
         let leaf = leaf_hash(&stored.bytes);
         self.heads.grow(stored, leaf, &mut self.findings);
+        self.anchors.grow(leaf);
         self.keys.grow(seq, leaf, &mut self.findings);
         match AuditRecord::decode(&stored.bytes, self.keys.log()) {
             Err(error) => self
@@ -125,6 +153,9 @@ impl Verifier {
     fn look(&mut self, here: Previous, record: &AuditRecord, source: &mut dyn Disclosures) {
         self.order.look(here.seq, record, &mut self.findings);
         self.keys.look(here.seq, record, &mut self.findings);
+        let chain = self.keys.chain();
+        self.anchors
+            .look(record, here.seq, chain, &mut self.heads, &mut self.findings);
         if self.as_of.is_none_or(|until| record.at <= until) {
             self.replay.look(here, record, source, &mut self.findings);
         } else {
@@ -143,7 +174,8 @@ impl Verifier {
         self.heads
             .finish(self.keys.chain(), note, &mut self.findings);
         self.keys
-            .finish(size, self.heads.kept(), &mut self.findings);
+            .finish(size, &self.heads.sizes(), &mut self.findings);
+        self.compare_with_demand();
         let replayed = self.replay.finish(&mut self.findings);
         let verdict = |section| match self.findings.failed(section) {
             true => Verdict::Fail,
@@ -172,6 +204,9 @@ impl Verifier {
             disclosures,
             anchored: self.heads.anchored(),
             unanchored: self.heads.unanchored(),
+            witnessed: self.heads.witnessed(),
+            unjudged: self.anchors.unjudged(),
+            recovered: self.anchors.into_recovered(),
             signers: self.keys.signers(size),
             key_chain: self.keys.chain().clone(),
             as_of: self.as_of,
@@ -187,4 +222,36 @@ impl Verifier {
             more_findings,
         }
     }
+
+    /// Says what nobody outside has seen and the auditor wants seen.
+    fn compare_with_demand(&mut self) {
+        if self.witnessed && self.heads.witnessed().is_none() {
+            let message = "no head in the log is cosigned by a quorum of the witnesses";
+            self.findings.add(Rule::Unanchored, Place::LOG, message);
+        }
+        let all = self.heads.size() - self.anchors.trailing();
+        let wanted = match self.demand {
+            None => return,
+            Some(Demand::Whole) => all,
+            Some(Demand::Size(size)) => size,
+        };
+        let reached = self.heads.anchored().map_or(0, |anchored| anchored.size);
+        if reached < wanted {
+            let message = format!(
+                "the first {wanted} records must be anchored and {reached} are: no head that others have seen covers the rest"
+            );
+            self.findings
+                .add(Rule::Unanchored, Place::record(reached), message);
+        }
+    }
+}
+
+/// How much of a log must have been seen by others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "all of it or a part")]
+pub enum Demand {
+    /// All of it, but for the records at its end that only say that a process began, or that it was anchored.
+    Whole,
+    /// So many of its first records.
+    Size(u64),
 }

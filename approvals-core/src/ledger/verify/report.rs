@@ -47,6 +47,12 @@ pub struct Report {
     pub anchored: Option<Anchored>,
     /// The records behind them: these rest on the log's own key alone.
     pub unanchored: Option<Range>,
+    /// The records that a quorum of the auditor's witnesses has seen, by heads in the log that they cosigned.
+    pub witnessed: Option<Anchored>,
+    /// Heads on record as cosigned that were not judged, because the auditor named no witnesses.
+    pub unjudged: u64,
+    /// Where an operator set the head pin by hand, up to ten thousand.
+    pub recovered: Vec<Recovered>,
     /// Which key signed which records.
     pub signers: Vec<Signer>,
     /// The same, to check other heads and receipts of this log with.
@@ -84,8 +90,22 @@ pub struct Report {
 pub struct Anchored {
     /// So many records from the first one on.
     pub size: u64,
-    /// When the last of them was written.
+    /// By when: the time of a quorum's word, or, of a head that was kept outside, when the last of them was written.
     pub at: Timestamp,
+    /// The witnesses whose word it is; nobody, when the head was kept outside.
+    pub by: Vec<String>,
+}
+
+/// An operator set the head pin by hand: what it held before says what is missing here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// The record, and so how many stood in front of it.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// How many records the pin covered before; none when it held no head.
+    pub pinned: Option<u64>,
 }
 
 /// Records, from the first number to the last one, both included.

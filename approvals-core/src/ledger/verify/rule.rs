@@ -69,12 +69,16 @@ rules! {
         HeadSignature = "integrity.signature",
         /// A head that was kept outside has another root over the same records.
         Fork = "integrity.fork",
+        /// A head on record as cosigned does not verify, or is none of this log.
+        Anchor = "integrity.anchor",
     }
     Completeness {
         /// The log has no records; an empty log proves nothing.
         Empty = "completeness.empty",
         /// A signed head covers more records than there are.
         Cut = "completeness.cut",
+        /// Nobody outside has seen as much of the log as the auditor demands.
+        Unanchored = "completeness.unanchored",
         /// The store gives another record in the place of one.
         Gap = "completeness.gap",
         /// A record says that it stands elsewhere.
