@@ -6,7 +6,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use approvals_core::{Code, Gate, Vote};
+use approvals_core::{Agent, Code, Gate, Vote};
 use support::{Effects, bot, decide, drop_table, home, pending};
 use tempfile::TempDir;
 
@@ -28,10 +28,9 @@ async fn a_decision_through_one_gate_wakes_a_call_at_another() {
             .cycle(),
     ) {
         let effects = Effects::default();
-        let call = one.enter(
-            bot().tool_call(round.to_string()),
-            drop_table(effects.clone(), "users".into()),
-        );
+        // An agent of its own: what one was denied, it cannot ask again for a while.
+        let agent = Agent::new(format!("bot-{round}")).on_behalf_of("u_alice");
+        let call = one.enter(agent, drop_table(effects.clone(), "users".into()));
         let decision = async {
             let request = pending(&other).await;
             // Let it wait in earnest first.

@@ -39,8 +39,9 @@ fn home() -> (TempDir, Home) {
     let directory = TempDir::new().unwrap();
     let people = "version = 1\n[[person]]\nid = \"u_alice\"\ngroups = [\"approvers\"]\n";
     let starter = Starter::new("test.invalid/receipts".parse().unwrap());
-    let policy =
-        format!("version = 1\ndefault = {{ require = [{{ group = \"approvers\" }}] }}\n{AUTO}");
+    let policy = format!(
+        "version = 1\nmemory = {{ deny = \"0s\" }}\ndefault = {{ require = [{{ group = \"approvers\" }}] }}\n{AUTO}"
+    );
     let starter = starter.people(people).policy(policy);
     let home = Home::create(directory.path().join("home"), starter).unwrap();
     (directory, home)

@@ -122,7 +122,7 @@ async fn threat_13_a_store_sealed_under_another_key_is_refused() {
     let other = house.clone().secrets_of([9; 32]).try_open().await;
     let error = other.unwrap_err();
     assert_eq!(error.code(), Code::AuditUnavailable);
-    assert!(error.message().contains("secrets"), "{error}");
+    assert!(error.message().contains("disclosure key"), "{error}");
     house.try_open().await.unwrap();
 }
 

@@ -102,7 +102,7 @@ impl TestGate {
             );
         }
         let standard = format!(
-            "version = 1\ndefault = {{ require = [{{ group = \"testers\", n = {needs} }}], ttl = \"15m\" }}\n"
+            "version = 1\nmemory = {{ deny = \"0s\", freeze_after = 1000 }}\ndefault = {{ require = [{{ group = \"testers\", n = {needs} }}], ttl = \"15m\" }}\n"
         );
         let text = script.policy.clone().unwrap_or(standard);
         let policy = Policy::parse(&text, &[group].into(), &[]).map_err(|error| misuse(&error))?;
