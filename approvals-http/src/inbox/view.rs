@@ -115,28 +115,23 @@ pub(super) struct Needs {
 
 /// What it takes, quorum by quorum.
 pub(super) fn needs(state: &RequestState) -> Vec<Needs> {
-    let quorums = state.requirement().map(|taken| taken.quorums().to_vec());
-    let quorums = quorums.unwrap_or_default();
     let progress = state.progress();
     progress
         .iter()
-        .map(|progress| {
-            let quorum = quorums.iter().find(|one| one.group == progress.group);
-            Needs {
-                who: progress.who(),
-                need: progress.need,
-                have: progress.have.iter().map(ToString::to_string).collect(),
-                later: progress
-                    .later
-                    .iter()
-                    .map(|(group, from)| (group.to_string(), minute(*from)))
-                    .collect(),
-                assurance: quorum.and_then(|quorum| match quorum.assurance {
-                    Assurance::A1 => None,
-                    Assurance::A2 => Some("a fresh login"),
-                    Assurance::A3 => Some("their own key"),
-                }),
-            }
+        .map(|progress| Needs {
+            who: progress.who(),
+            need: progress.need,
+            have: progress.have.iter().map(ToString::to_string).collect(),
+            later: progress
+                .later
+                .iter()
+                .map(|(group, from)| (group.to_string(), minute(*from)))
+                .collect(),
+            assurance: match progress.assurance {
+                Assurance::A1 => None,
+                Assurance::A2 => Some("a fresh login"),
+                Assurance::A3 => Some("their own key"),
+            },
         })
         .collect()
 }
