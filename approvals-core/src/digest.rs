@@ -70,7 +70,7 @@ macro_rules! digest_type {
         impl FromStr for $name {
             type Err = InvalidDigest;
             fn from_str(text: &str) -> Result<Self, InvalidDigest> {
-                text.strip_prefix("sha256:").and_then(read_hex).map(Self).ok_or(InvalidDigest)
+                text.strip_prefix("sha256:").and_then(from_hex).map(Self).ok_or(InvalidDigest)
             }
         }
 
@@ -96,20 +96,24 @@ digest_type!(
 #[error("not a digest; it must be `sha256:` and 64 lower-case hexadecimal digits")]
 pub struct InvalidDigest;
 
-fn read_hex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 {
+/// The 32 bytes that 64 lower-case hexadecimal digits stand for: one text for each value, and no
+/// other text for any.
+#[must_use]
+pub fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
+    let mut out = [0; 32];
+    if pairs.len() != out.len() || !odd.is_empty() {
         return None;
     }
-    let mut out = [0; 32];
-    for (slot, pair) in out.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *slot = nibble(*high)? << 4 | nibble(*low)?;
+    for (byte, [high, low]) in out.iter_mut().zip(pairs) {
+        *byte = nibble(*high)? << 4 | nibble(*low)?;
     }
     Some(out)
 }
 
-/// The bytes as lower-case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// The bytes as lower-case hexadecimal digits, which [`from_hex`] reads.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
     let mut out = String::with_capacity(2 * bytes.len());
     for byte in bytes {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use approvals_core::digest::sha256;
+use approvals_core::digest::{from_hex, hex, sha256};
 use approvals_core::id;
 use approvals_core::{Agent, AgentId, ApprovalError, Code, PersonId};
 use axum::extract::FromRequestParts;
@@ -64,7 +64,7 @@ impl TokenHash {
 
 impl fmt::Display for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -73,10 +73,9 @@ impl FromStr for TokenHash {
 
     fn from_str(text: &str) -> Result<Self, InvalidConfig> {
         // The one text of each digest: so that no token is named twice in two spellings.
-        let digest = format!("sha256:{text}").parse::<approvals_core::ActionDigest>();
-        digest
-            .map(|digest| Self(*digest.as_bytes()))
-            .map_err(|_| InvalidConfig::new("the hash of a token is 64 hex digits in lower case; take it from `approvals token`"))
+        from_hex(text)
+            .map(Self)
+            .ok_or_else(|| InvalidConfig::new("the hash of a token is 64 hex digits in lower case; take it from `approvals token`"))
     }
 }
 

@@ -2,6 +2,7 @@
 //! verifier does.
 
 use approvals_core::Timestamp;
+use approvals_core::digest::from_hex;
 use ring::hmac;
 
 use crate::secret::Secret;
@@ -29,7 +30,7 @@ impl Signed<'_> {
         if now.abs_diff(at) > WINDOW {
             return false;
         }
-        let Some(mac) = self.signature.strip_prefix("v0=").and_then(bytes) else {
+        let Some(mac) = self.signature.strip_prefix("v0=").and_then(from_hex) else {
             return false;
         };
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
@@ -44,29 +45,10 @@ fn seconds(text: &str) -> Option<u64> {
     (plain && !text.starts_with('0')).then(|| text.parse().ok())?
 }
 
-fn bytes(hex: &str) -> Option<[u8; 32]> {
-    if hex.len() != 64 {
-        return None;
-    }
-    let mut out = [0; 32];
-    for (slot, pair) in out.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        let [high, low] = pair else { return None };
-        *slot = nibble(*high)? << 4 | nibble(*low)?;
-    }
-    Some(out)
-}
-
-/// Lower case only, as Slack writes it.
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use approvals_core::digest::hex;
+
     use super::*;
 
     const NOW: i64 = 1_795_000_000;
@@ -74,12 +56,7 @@ mod tests {
     fn sign(secret: &str, timestamp: &str, body: &str) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         let mac = hmac::sign(&key, format!("v0:{timestamp}:{body}").as_bytes());
-        let hex: String = mac
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("v0={hex}")
+        format!("v0={}", hex(mac.as_ref()))
     }
 
     #[test]

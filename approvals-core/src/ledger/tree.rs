@@ -59,15 +59,8 @@ impl Hash {
     ///
     /// [`ProofError::HashText`] unless the text is 64 lower-case hexadecimal digits.
     pub fn from_hex(text: &str) -> Result<Self, ProofError> {
-        let mut bytes = [0; Self::LEN];
-        let (pairs, odd) = text.as_bytes().as_chunks::<2>();
-        if pairs.len() != bytes.len() || !odd.is_empty() {
-            return Err(ProofError::HashText);
-        }
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = (hex_digit(*high)? << 4) | hex_digit(*low)?;
-        }
-        Ok(Self(bytes))
+        let bytes = crate::digest::from_hex(text);
+        bytes.map(Self).ok_or(ProofError::HashText)
     }
 
     /// The spelling used inside notes and proofs: standard base64 with padding, 44 characters.
@@ -608,14 +601,6 @@ fn hash_of(digest: &Digest) -> Hash {
     // SHA-256 always yields exactly 32 bytes.
     bytes.copy_from_slice(digest.as_ref());
     Hash(bytes)
-}
-
-fn hex_digit(digit: u8) -> Result<u8, ProofError> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(ProofError::HashText),
-    }
 }
 
 const LEAF_PREFIX: u8 = 0x00;

@@ -3,7 +3,7 @@
 use super::event::Created;
 use crate::canonical::Value;
 use crate::clock::Timestamp;
-use crate::digest::sha256;
+use crate::digest::{hex, sha256};
 use crate::error::Code;
 use crate::policy::Memory;
 
@@ -100,11 +100,7 @@ pub(crate) fn counters(created: &Created) -> DenialCounters {
     // An agent names its run as it likes: the name of the counter is short for every run.
     let run = created.action.claims.run.as_deref().map(|run| {
         let run = Value::Text(run.to_owned()).to_bytes();
-        let run: String = sha256(&[&run])
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("denied run {agent} {run}")
+        format!("denied run {agent} {}", hex(&sha256(&[&run])))
     });
     DenialCounters {
         same: format!("denied action {agent} {}", created.content),

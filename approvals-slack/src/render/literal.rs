@@ -1,8 +1,6 @@
 //! Texts of any length, complete or visibly cut.
 
-use std::fmt::Write as _;
-
-use approvals_core::digest::sha256;
+use approvals_core::digest::{hex, sha256};
 
 /// What of a text is shown.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,12 +24,7 @@ pub(super) fn show(text: &str) -> Shown {
     let head = part(text.chars(), HEAD);
     let tail: Vec<char> = part(text.chars().rev(), TAIL).chars().collect();
     let tail: String = tail.into_iter().rev().collect();
-    let hash = sha256(&[text.as_bytes()])
-        .iter()
-        .fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        });
+    let hash = hex(&sha256(&[text.as_bytes()]));
     let bytes = text.len();
     let text = format!(
         "{head}\n\n═══ CUT HERE: {bytes} bytes, {lines} lines in all, sha256 {hash} ═══\n\n{tail}"

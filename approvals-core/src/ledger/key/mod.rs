@@ -221,6 +221,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::digest::hex;
 
     /// Runs `openssl` in `dir` and returns what it printed; it must be installed, since auditors use it too.
     fn openssl(dir: &TempDir, args: &str) -> Vec<u8> {
@@ -239,10 +240,6 @@ mod tests {
 
     fn key() -> LedgerKey {
         LedgerKey::from_seed(&std::array::from_fn(|at| at as u8)).unwrap()
-    }
-
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// RFC 8032 §7.1, test 2.

@@ -71,11 +71,7 @@ impl Callback {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         let message = [b"v0:", timestamp.as_bytes(), b":", &body].concat();
         let mac = hmac::sign(&key, &message);
-        let hex: String = mac
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex = approvals_core::digest::hex(mac.as_ref());
         Self {
             timestamp: timestamp.to_owned(),
             signature: format!("v0={hex}"),
