@@ -24,10 +24,17 @@ impl Engine {
     ) -> Reply {
         let state = self.known(stage, authority)?.map(|known| known.state);
         let opened = match &state {
-            Some(state) => self.opened_target(state)?,
-            None => String::new(),
+            // The id of the target goes on record, so that an auditor sees that exactly this was
+            // approved; it says nothing of anybody.
+            Some(state) => self.opened_params(state, &["request"])?,
+            None => Vec::new(),
         };
-        let wish = EraseFacts::new(request, state, self.boot, opened);
+        let wish = EraseFacts::new(
+            request,
+            state,
+            self.boot,
+            opened.into_iter().next().unwrap_or_default(),
+        );
         let command = Command::Erase(Box::new(wish));
         let answer = self.command(stage, &command, Vec::new(), now)?;
         if answer.refusal.is_none() {
@@ -43,17 +50,21 @@ impl Engine {
         scrubbed.map_err(|error| self.failed(&error))
     }
 
-    /// What opens the parameter of the authority that names its target: it goes on record, so that
-    /// an auditor sees that exactly this was approved. It is an id and says nothing of anybody.
-    fn opened_target(&mut self, authority: &Arc<RequestState>) -> Result<String, ApprovalError> {
+    /// What opens these parameters of an authority, as far as they are shown.
+    pub(super) fn opened_params(
+        &mut self,
+        authority: &Arc<RequestState>,
+        names: &[&str],
+    ) -> Result<Vec<String>, ApprovalError> {
         let id = authority.id();
         let envelope = self.store.disclosures(id).map_err(store_error)?;
         let opened = self.vault.open(id, &envelope);
         let opened = opened.map_err(|error| sealed_away(id, &error))?;
-        let name = param_name("request");
-        let found = opened
-            .into_iter()
-            .find(|disclosure| disclosure.open().is_some_and(|(_, have, _)| have == name));
-        Ok(found.map(|found| found.text).unwrap_or_default())
+        let names: Vec<String> = names.iter().map(|name| param_name(name)).collect();
+        let wanted = opened.into_iter().filter(|disclosure| {
+            let open = disclosure.open();
+            open.is_some_and(|(_, name, _)| names.contains(&name))
+        });
+        Ok(wanted.map(|disclosure| disclosure.text).collect())
     }
 }

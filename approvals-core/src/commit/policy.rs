@@ -1,9 +1,6 @@
 //! Putting a policy into force.
 
-use std::sync::Arc;
-
 use super::engine::Engine;
-use super::seal::sealed_away;
 use super::stage::Stage;
 use super::steps::empty;
 use super::{Answer, Reply, store_error};
@@ -13,10 +10,9 @@ use crate::id::RequestId;
 use crate::ledger::{
     AuditRecord, Entry, LogEvent, Origin, PolicyChange, PolicyTexts, policy_records,
 };
-use crate::lifecycle::{DIFF, NEW, OLD, ReplaceFacts, RequestState, replaced_under};
+use crate::lifecycle::{DIFF, NEW, OLD, ReplaceFacts, replaced_under};
 use crate::policy::Policy;
 use crate::ports::Reader;
-use crate::sealed::param_name;
 
 /// How many records about the log itself are read at a time.
 const PAGE: usize = 64;
@@ -64,7 +60,9 @@ impl Engine {
         };
         let state = self.known(stage, authority)?.map(|known| known.state);
         let opened = match &state {
-            Some(state) => self.opened_change(state)?,
+            // Both names stand in the log, and so do both texts, so that what differs between them
+            // is no secret either.
+            Some(state) => self.opened_params(state, &[OLD, NEW, DIFF])?,
             None => Vec::new(),
         };
         let wish = ReplaceFacts::new((old, policy), state, self.boot, opened);
@@ -100,24 +98,6 @@ impl Engine {
             return Ok(stage.loaded.clone());
         }
         on_record(&mut *self.store, stage.base, &self.log).map(Some)
-    }
-
-    /// What opens the parameters of the authority: both names stand in the log, and so do both
-    /// texts, so that what differs between them is no secret either.
-    fn opened_change(
-        &mut self,
-        authority: &Arc<RequestState>,
-    ) -> Result<Vec<String>, ApprovalError> {
-        let id = authority.id();
-        let envelope = self.store.disclosures(id).map_err(store_error)?;
-        let opened = self.vault.open(id, &envelope);
-        let opened = opened.map_err(|error| sealed_away(id, &error))?;
-        let names = [OLD, NEW, DIFF].map(param_name);
-        let shown = opened.into_iter().filter(|disclosure| {
-            let open = disclosure.open();
-            open.is_some_and(|(_, name, _)| names.contains(&name))
-        });
-        Ok(shown.map(|disclosure| disclosure.text).collect())
     }
 }
 

@@ -4,6 +4,7 @@
 //! record, or with a refusal (which is recorded too). [`RequestState::apply`] folds events back
 //! into state. The gate and the offline verifier use the same two functions.
 
+mod authority;
 mod command;
 mod decide;
 mod denials;

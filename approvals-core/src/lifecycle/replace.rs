@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::authority::{Wanted, no};
 use super::command::Refusal;
 use super::event::Reviewed;
-use super::state::{Phase, RequestState};
+use super::state::RequestState;
 use super::tally::distinct_enough;
 use crate::canonical::Value;
-use crate::error::Code;
 use crate::id::BootId;
 use crate::policy::{POLICY_CHANGE, Policy, apply};
 use crate::sealed::{Disclosure, param_name};
@@ -61,24 +61,17 @@ impl ReplaceFacts {
 /// # Errors
 /// `NotEligible` as a [`Refusal`], with what is missing.
 pub(crate) fn replaced_under(wish: &ReplaceFacts) -> Result<&RequestState, Refusal> {
-    let authority = in_use(wish)?;
+    let authority = WANTED.in_use(wish.authority.as_deref(), wish.boot)?;
     by_its_keepers(wish, authority)?;
     as_shown(wish, authority)?;
     Ok(authority)
 }
 
-fn in_use(wish: &ReplaceFacts) -> Result<&RequestState, Refusal> {
-    let Some(authority) = wish.authority.as_deref() else {
-        return no("there is no request that approves it; ask with `approvals policy propose`");
-    };
-    if authority.action().scope.as_str() != POLICY_CHANGE {
-        return no("the request that should approve it is for another action");
-    }
-    if !matches!(authority.phase(), Phase::Running(by) if by.boot == wish.boot) {
-        return no("its approval is not in use, so no policy may be replaced under it");
-    }
-    Ok(authority)
-}
+const WANTED: Wanted = Wanted {
+    scope: POLICY_CHANGE,
+    missing: "there is no request that approves it; ask with `approvals policy propose`",
+    unused: "its approval is not in use, so no policy may be replaced under it",
+};
 
 /// Rules can have asked more people than the policy names for this; never fewer.
 fn by_its_keepers(wish: &ReplaceFacts, authority: &RequestState) -> Result<(), Refusal> {
@@ -133,11 +126,4 @@ fn shown(wish: &ReplaceFacts, authority: &RequestState) -> BTreeMap<&'static str
         }
     };
     [OLD, NEW, DIFF].into_iter().filter_map(value).collect()
-}
-
-fn no<T>(message: &str) -> Result<T, Refusal> {
-    Err(Refusal {
-        code: Code::NotEligible,
-        message: message.to_owned(),
-    })
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use crate::canonical::Value;
 use crate::digest::Commitment;
 use crate::error::Code;
+use crate::lifecycle::authority::{Wanted, no};
 use crate::lifecycle::command::{EraseFacts, Refusal, Step};
 use crate::lifecycle::event::{Erased, Event, Reviewed};
-use crate::lifecycle::state::{Phase, RequestState};
+use crate::lifecycle::state::RequestState;
 use crate::policy::{ERASE, ERASE_NEEDS};
 use crate::review::Vote;
 use crate::sealed::{Disclosure, param_name};
@@ -49,22 +50,8 @@ pub fn erasable(state: &RequestState) -> Result<(), Refusal> {
 
 /// The authority, if it is a run that two people approved for exactly this, and what binds why.
 pub(crate) fn under_authority(wish: &EraseFacts) -> Result<(&RequestState, Commitment), Refusal> {
-    let no = |message: &str| {
-        Err(Refusal {
-            code: Code::NotEligible,
-            message: message.to_owned(),
-        })
-    };
-    let Some(authority) = wish.authority.as_deref() else {
-        return no("there is no request that approves it; ask with `Gate::erase`");
-    };
+    let authority = WANTED.in_use(wish.authority.as_deref(), wish.boot)?;
     let action = authority.action();
-    if action.scope.as_str() != ERASE {
-        return no("the request that should approve it is for another action");
-    }
-    if !matches!(authority.phase(), Phase::Running(by) if by.boot == wish.boot) {
-        return no("its approval is not in use, so nothing may be erased under it");
-    }
     let asking = authority.requesters();
     let gave =
         |review: &&Reviewed| review.vote == Vote::Approve && !asking.contains(&review.person);
@@ -94,6 +81,12 @@ pub(crate) fn under_authority(wish: &EraseFacts) -> Result<(&RequestState, Commi
         _ => no("what was approved is not the erasure of this request"),
     }
 }
+
+const WANTED: Wanted = Wanted {
+    scope: ERASE,
+    missing: "there is no request that approves it; ask with `Gate::erase`",
+    unused: "its approval is not in use, so nothing may be erased under it",
+};
 
 #[cfg(test)]
 mod tests {
