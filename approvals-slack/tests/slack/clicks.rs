@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use approvals_core::{Agent, Code, Status};
+use approvals_core::{Agent, ApprovalError, Code, RequestId, Status};
 use approvals_slack::Mode;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
-use crate::support::{World, bot, copy_table, drop_table, spawn, waiting};
+use crate::support::{App, World, bot, copy_table, drop_table, spawn, waiting};
 
 fn patient() -> Agent {
     Agent::new("bot")
@@ -22,7 +23,8 @@ fn shot(name: &str) -> serde_json::Value {
     }
 }
 
-async fn approve_and_run(mode: Mode) {
+/// A call that waits, and whose card is in the channel.
+async fn asked_and_posted(mode: Mode) -> (World, App, RequestId, Call) {
     let world = World::new(mode).await;
     let app = world.start().await;
     let gate = app.gate.clone();
@@ -32,6 +34,13 @@ async fn approve_and_run(mode: Mode) {
         .await;
     let request = app.pending().await.remove(0);
     world.copy_of(request).await;
+    (world, app, request, call)
+}
+
+type Call = JoinHandle<Result<usize, ApprovalError>>;
+
+async fn approve_and_run(mode: Mode) {
+    let (world, app, request, call) = asked_and_posted(mode).await;
     world
         .browse(json!([
             { "as": "Dana Oncall", "sees": "Approval needed: db.drop" },
@@ -63,15 +72,7 @@ async fn in_socket_mode_a_click_lets_it_run() {
 }
 
 async fn deny_with_reason(mode: Mode) {
-    let world = World::new(mode).await;
-    let app = world.start().await;
-    let gate = app.gate.clone();
-    let call = spawn(async move { gate.enter(patient(), drop_table("users".to_owned())).await });
-    world
-        .wait_for("a request", async || app.pending().await.pop())
-        .await;
-    let request = app.pending().await.remove(0);
-    world.copy_of(request).await;
+    let (world, app, request, call) = asked_and_posted(mode).await;
     world
         .browse(json!([
             { "as": "Dana Oncall", "press": "Deny" },

@@ -179,7 +179,7 @@ mod tests {
     use tempfile::TempDir;
     use tokio::task::JoinSet;
 
-    use super::super::Starter;
+    use super::super::scene::lived_in;
     use super::*;
     use crate::sqlite::SqliteReader;
 
@@ -192,14 +192,7 @@ mod tests {
     }
 
     fn home() -> (TempDir, Home) {
-        let directory = TempDir::new().unwrap();
-        let policy = "version = 1\ndefault = { require = [{ group = \"approvers\" }] }\n\
-            [[rule]]\nid = \"read\"\nscope = \"app.read\"\neffect = \"auto\"\n";
-        let people = "version = 1\n[[person]]\nid = \"u_alice\"\n[[person]]\nid = \"u_dana\"\ngroups = [\"approvers\"]\n";
-        let starter = Starter::new("test.invalid/disclosure".parse().unwrap());
-        let starter = starter.policy(policy).people(people);
-        let home = Home::create(directory.path().join("home"), starter).unwrap();
-        (directory, home)
+        lived_in("test.invalid/disclosure")
     }
 
     async fn open(home: &Home) -> Gate {

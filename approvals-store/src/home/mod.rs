@@ -27,6 +27,8 @@ mod change;
 mod disclosure;
 mod files;
 mod rekey;
+#[cfg(test)]
+mod scene;
 mod starter;
 
 use std::fs;

@@ -383,7 +383,7 @@ mod tests {
     use approvals_core::{Agent, ApprovalError, Gate, requires_approval, verify};
     use tempfile::TempDir;
 
-    use super::super::Starter;
+    use super::super::scene::lived_in;
     use super::*;
 
     #[requires_approval(scope = "app.read")]
@@ -392,14 +392,7 @@ mod tests {
     }
 
     fn home() -> (TempDir, Home) {
-        let directory = TempDir::new().unwrap();
-        let policy = "version = 1\ndefault = { require = [{ group = \"approvers\" }] }\n\
-            [[rule]]\nid = \"read\"\nscope = \"app.read\"\neffect = \"auto\"\n";
-        let people = "version = 1\n[[person]]\nid = \"u_alice\"\n[[person]]\nid = \"u_dana\"\ngroups = [\"approvers\"]\n";
-        let starter = Starter::new("test.invalid/rekey".parse().unwrap());
-        let starter = starter.policy(policy).people(people);
-        let home = Home::create(directory.path().join("home"), starter).unwrap();
-        (directory, home)
+        lived_in("test.invalid/rekey")
     }
 
     async fn open(home: &Home) -> Result<Gate, ApprovalError> {

@@ -142,13 +142,10 @@ async fn create(
     State(it): State<Microsoft>,
     headers: HeaderMap,
     Json(body): Json<Value>,
-) -> Response {
-    let mut world = match it.call(&headers) {
-        Ok(world) => world,
-        Err(status) => return status.into_response(),
-    };
+) -> Result<Json<Value>, StatusCode> {
+    let mut world = it.call(&headers)?;
     if body["members"].is_array() {
-        return Json(json!({"id": "a:personal"})).into_response();
+        return Ok(Json(json!({"id": "a:personal"})));
     }
     let activity = format!("act-{}", world.messages.len());
     let channel = body["channelData"]["channel"]["id"]
@@ -160,7 +157,7 @@ async fn create(
         activity.clone(),
         body["activity"].clone(),
     ));
-    Json(json!({"id": conversation, "activityId": activity})).into_response()
+    Ok(Json(json!({"id": conversation, "activityId": activity})))
 }
 
 async fn send(
@@ -168,14 +165,11 @@ async fn send(
     Path(conversation): Path<String>,
     headers: HeaderMap,
     Json(body): Json<Value>,
-) -> Response {
-    let mut world = match it.call(&headers) {
-        Ok(world) => world,
-        Err(status) => return status.into_response(),
-    };
+) -> Result<Json<Value>, StatusCode> {
+    let mut world = it.call(&headers)?;
     let activity = format!("act-{}", world.messages.len());
     world.messages.push((conversation, activity.clone(), body));
-    Json(json!({"id": activity})).into_response()
+    Ok(Json(json!({"id": activity})))
 }
 
 async fn update(
@@ -183,37 +177,31 @@ async fn update(
     Path((conversation, activity)): Path<(String, String)>,
     headers: HeaderMap,
     Json(body): Json<Value>,
-) -> Response {
-    let mut world = match it.call(&headers) {
-        Ok(world) => world,
-        Err(status) => return status.into_response(),
-    };
+) -> Result<Json<Value>, StatusCode> {
+    let mut world = it.call(&headers)?;
     let known = world
         .messages
         .iter()
         .any(|(at, id, _)| *at == conversation && *id == activity);
     if !known {
-        return StatusCode::NOT_FOUND.into_response();
+        return Err(StatusCode::NOT_FOUND);
     }
     world.messages.push((conversation, activity.clone(), body));
-    Json(json!({"id": activity})).into_response()
+    Ok(Json(json!({"id": activity})))
 }
 
 async fn member(
     State(it): State<Microsoft>,
     Path((_, member)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Response {
-    let world = match it.call(&headers) {
-        Ok(world) => world,
-        Err(status) => return status.into_response(),
-    };
+) -> Result<Json<Value>, StatusCode> {
+    let world = it.call(&headers)?;
     let number = member
         .strip_prefix("29:user-")
         .and_then(|number| number.parse().ok());
     let Some(number) = number else {
-        return StatusCode::NOT_FOUND.into_response();
+        return Err(StatusCode::NOT_FOUND);
     };
     let usual = json!({"id": member, "aadObjectId": object(number), "objectId": object(number), "tenantId": super::TENANT, "userRole": "user", "name": "Person"});
-    Json(world.member.clone().unwrap_or(usual)).into_response()
+    Ok(Json(world.member.clone().unwrap_or(usual)))
 }
