@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::envelope::{DisclosureKeyId, Envelope, WrappedKey};
 use crate::id::{BootId, RequestId};
 use crate::ledger::{Hash, StoredRecord};
-use crate::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
+use crate::ports::{Backlog, Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
 use crate::request::IdempotencyKey;
 
 /// Keeps the ledger in memory and **forgets it when the process ends**.
@@ -25,6 +25,7 @@ pub struct ForgetfulStore {
     envelopes: HashMap<RequestId, Envelope>,
     counters: HashMap<String, Vec<(Timestamp, u64)>>,
     channels: HashSet<String>,
+    followers: BTreeMap<String, u64>,
     outbox: BTreeMap<(u64, String), Waiting>,
     dues: BTreeSet<(Timestamp, RequestId)>,
     running: HashMap<RequestId, BootId>,
@@ -177,6 +178,22 @@ impl Reader for ForgetfulStore {
             .collect();
         Ok((touched, self.head.frontier.size()))
     }
+
+    fn backlogs(&mut self) -> Result<Vec<Backlog>, StoreError> {
+        let size = self.head.frontier.size();
+        let drawing = self.channels.iter().map(|channel| {
+            let waiting = self.outbox.keys().filter(|(_, name)| name == channel);
+            let places: Vec<u64> = waiting.map(|(seq, _)| *seq).collect();
+            let count = u64::try_from(places.len()).unwrap_or(u64::MAX);
+            Backlog::new(channel, count, places.first().copied().unwrap_or(size))
+        });
+        let following = self.followers.iter();
+        let following = following
+            .map(|(follower, next)| Backlog::new(follower, size.saturating_sub(*next), *next));
+        let mut all: Vec<_> = drawing.chain(following).collect();
+        all.sort_by(|a, b| a.channel.cmp(&b.channel));
+        Ok(all)
+    }
 }
 
 impl Store for ForgetfulStore {
@@ -256,6 +273,10 @@ impl Store for ForgetfulStore {
             counter.push((counted.at, counted.amount));
         }
         self.channels.extend(batch.channels.iter().cloned());
+        for (follower, next) in &batch.followed {
+            let come = self.followers.entry(follower.clone()).or_default();
+            *come = (*next).max(*come);
+        }
         self.keep_notices(
             &batch.notices,
             batch.head.last_at.unwrap_or(Timestamp::from_micros(0)),

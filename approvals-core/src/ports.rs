@@ -123,6 +123,9 @@ pub struct Batch {
     pub delivered: Vec<(u64, String)>,
     /// Channels for which changes are kept from here on, this batch included.
     pub channels: Vec<String>,
+    /// How far those who follow the log have come: (follower, first record that it has not taken).
+    /// A store keeps the furthest, so that an older word never takes anybody back.
+    pub followed: Vec<(String, u64)>,
     /// The new head.
     pub head: Head,
 }
@@ -281,6 +284,30 @@ impl Due {
     }
 }
 
+/// What one channel, or one follower of the log, has yet to take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Backlog {
+    /// The channel or the follower.
+    pub channel: String,
+    /// How many notices wait for the channel; how many records the follower has not looked at.
+    pub waiting: u64,
+    /// The first record that it has not taken: where the log ends, when it has taken all.
+    pub next: u64,
+}
+
+impl Backlog {
+    /// What this channel has yet to take, and from where on.
+    #[must_use]
+    pub fn new(channel: impl Into<String>, waiting: u64, next: u64) -> Self {
+        Self {
+            channel: channel.into(),
+            waiting,
+            next,
+        }
+    }
+}
+
 /// Reads a store. Never blocks a writer for long, and sees only what is durable.
 pub trait Reader: Send {
     /// The head.
@@ -353,6 +380,13 @@ pub trait Reader: Send {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     fn touched(&mut self, from: u64) -> Result<(Vec<(RequestId, u64)>, u64), StoreError>;
+
+    /// What every channel that [`Batch::channels`] ever named, and every follower that
+    /// [`Batch::followed`] ever named, has yet to take; in the order of their names.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    fn backlogs(&mut self) -> Result<Vec<Backlog>, StoreError>;
 }
 
 /// Where an auditor reads a log: a store, a directory of exported tiles, a file. Nothing it says is

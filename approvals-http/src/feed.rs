@@ -1,7 +1,7 @@
 //! The log as it grows: what streams and counters follow. Records hold no values, and so does this.
 
-use approvals_core::ledger::{AuditRecord, Entry};
-use approvals_core::{ApprovalError, Code, Gate};
+use approvals_core::ledger::{AuditRecord, Entry, Origin, StoredRecord};
+use approvals_core::{ApprovalError, Code, Gate, Timestamp};
 
 /// How many records are read at once.
 const PAGE: usize = 256;
@@ -14,6 +14,15 @@ pub(crate) async fn end(gate: &Gate) -> Result<u64, ApprovalError> {
         .await
 }
 
+/// When a record was written; none when there is no such record.
+pub(crate) async fn time(gate: &Gate, seq: u64) -> Result<Option<Timestamp>, ApprovalError> {
+    let journal = gate.journal();
+    let stored = journal.read(move |reader| reader.records(seq, 1)).await?;
+    let stored = stored.first();
+    let record = stored.map(|stored| decode(stored, journal.log()));
+    Ok(record.transpose()?.map(|record| record.at))
+}
+
 /// The records from `from` on that are about a request, a page at most, and where the next page
 /// begins.
 pub(crate) async fn page(gate: &Gate, from: u64) -> Result<(Vec<AuditRecord>, u64), ApprovalError> {
@@ -24,11 +33,15 @@ pub(crate) async fn page(gate: &Gate, from: u64) -> Result<(Vec<AuditRecord>, u6
     let next = from.saturating_add(u64::try_from(stored.len()).unwrap_or(0));
     let mut records = Vec::with_capacity(stored.len());
     for stored in &stored {
-        let record = AuditRecord::decode(&stored.bytes, journal.log())
-            .map_err(|error| ApprovalError::new(Code::AuditTampered, error.to_string()))?;
+        let record = decode(stored, journal.log())?;
         if matches!(record.entry, Entry::Request(..)) {
             records.push(record);
         }
     }
     Ok((records, next))
+}
+
+pub(crate) fn decode(stored: &StoredRecord, log: &Origin) -> Result<AuditRecord, ApprovalError> {
+    AuditRecord::decode(&stored.bytes, log)
+        .map_err(|error| ApprovalError::new(Code::AuditTampered, error.to_string()))
 }

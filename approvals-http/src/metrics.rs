@@ -34,6 +34,8 @@ struct Tally {
     waiting: HashMap<RequestId, Timestamp>,
     /// From ask to decision: how many within each bound.
     within: [u64; BOUNDS.len()],
+    /// How requests were decided, or ended without a decision.
+    ended: BTreeMap<&'static str, u64>,
     decided: u64,
     seconds: f64,
 }
@@ -58,7 +60,9 @@ impl Counters {
         let mut pending = Filter::pending();
         pending.limit = MOST;
         let pending = site.gate().list(pending).await?.len();
-        Ok(tally.print(pending, feed::end(site.gate()).await?, unanchored(site)))
+        let mut text = tally.print(pending, feed::end(site.gate()).await?, unanchored(site));
+        outbox(site, &mut text).await?;
+        Ok(text)
     }
 }
 
@@ -88,16 +92,25 @@ impl Tally {
             }
             Event::ReviewRefused(refused) => self.refuse("review", refused.code.as_str()),
             Event::PermitRefused(refused) => self.refuse("permit", refused.code.as_str()),
-            Event::Approved(_) | Event::Denied(_) => {
-                if let Some(asked) = self.waiting.remove(&id) {
-                    self.took(at.since(asked));
-                }
-            }
-            Event::AutoApproved(_) | Event::Expired | Event::Cancelled => {
-                self.waiting.remove(&id);
-            }
+            Event::Approved(_) => self.decide(id, "approved", at),
+            Event::Denied(_) => self.decide(id, "denied", at),
+            Event::AutoApproved(_) => self.end(id, "allowed"),
+            Event::Expired => self.end(id, "expired"),
+            Event::Cancelled => self.end(id, "cancelled"),
             _ => {}
         }
+    }
+
+    fn decide(&mut self, id: RequestId, how: &'static str, at: Timestamp) {
+        if let Some(asked) = self.waiting.get(&id) {
+            self.took(at.since(*asked));
+        }
+        self.end(id, how);
+    }
+
+    fn end(&mut self, id: RequestId, how: &'static str) {
+        self.waiting.remove(&id);
+        *self.ended.entry(how).or_default() += 1;
     }
 
     fn refuse(&mut self, what: &'static str, code: &'static str) {
@@ -132,6 +145,10 @@ impl Tally {
         for (kind, count) in &self.kinds {
             let _ = writeln!(out, "approvals_records_total{{kind=\"{kind}\"}} {count}");
         }
+        out += "# TYPE approvals_decided_total counter\n";
+        for (how, count) in &self.ended {
+            let _ = writeln!(out, "approvals_decided_total{{how=\"{how}\"}} {count}");
+        }
         out += "# TYPE approvals_refused_total counter\n";
         for ((what, code), count) in &self.refused {
             let _ = writeln!(
@@ -155,6 +172,43 @@ impl Tally {
         let _ = writeln!(out, "approvals_decision_seconds_count {decided}");
         out
     }
+}
+
+/// What each channel, and each follower of the log, has yet to take, and for how long the oldest of
+/// it has been waiting.
+async fn outbox(site: &Site, out: &mut String) -> Result<(), ApprovalError> {
+    let backlogs = site.gate().journal().backlogs().await?;
+    let mut lags = String::new();
+    *out += "# TYPE approvals_outbox_waiting gauge\n";
+    for backlog in backlogs {
+        let (channel, waiting) = (label(&backlog.channel), backlog.waiting);
+        let _ = writeln!(
+            out,
+            "approvals_outbox_waiting{{channel=\"{channel}\"}} {waiting}"
+        );
+        let oldest = match waiting {
+            0 => None,
+            _ => feed::time(site.gate(), backlog.next).await?,
+        };
+        let lag = oldest.map_or(Duration::ZERO, |at| site.now().since(at));
+        let _ = writeln!(
+            lags,
+            "approvals_outbox_lag_seconds{{channel=\"{channel}\"}} {}",
+            lag.as_secs_f64()
+        );
+    }
+    *out += "# TYPE approvals_outbox_lag_seconds gauge\n";
+    *out += &lags;
+    Ok(())
+}
+
+/// A name as the value of a label: nothing in it ends the label or the line.
+fn label(name: &str) -> String {
+    let plain = |letter: char| !letter.is_control() && letter != '"' && letter != '\\';
+    let letters = name.chars();
+    letters
+        .map(|letter| if plain(letter) { letter } else { '_' })
+        .collect()
 }
 
 fn unanchored(site: &Site) -> Option<u64> {

@@ -134,7 +134,8 @@ impl Engine {
         let replies = self.or_rollback(filled)?;
         let nothing = stage.batch.records.is_empty()
             && stage.batch.delivered.is_empty()
-            && stage.batch.channels.is_empty();
+            && stage.batch.channels.is_empty()
+            && stage.batch.followed.is_empty();
         if nothing {
             self.store.rollback();
             self.size = head.frontier.size();

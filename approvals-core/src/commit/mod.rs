@@ -44,7 +44,7 @@ use crate::ledger::{
 };
 use crate::lifecycle::{Command, Refusal, RequestState};
 use crate::policy::Policy;
-use crate::ports::{Bell, Due, Reader, Signer, Store, StoreError};
+use crate::ports::{Backlog, Bell, Due, Reader, Signer, Store, StoreError};
 use crate::sealed::Disclosure;
 
 pub(crate) use adopt::adopt;
@@ -114,6 +114,8 @@ pub(crate) enum Work {
     Sweep,
     /// Changes are kept for this channel from here on.
     Channel(String),
+    /// A follower of the log has taken everything in front of this record.
+    Followed { follower: String, next: u64 },
     /// A delivery is done, or given up.
     Delivered { due: Due, command: Command },
     /// Nothing: answers when everything queued before it is durable.
@@ -452,6 +454,26 @@ impl Journal {
             Lane::Inline(engine) => hold(engine).take_due(channels, lease),
             Lane::Threads { committer, .. } => committer.take_due(channels.to_vec(), lease).await,
         }
+    }
+
+    /// Keeps how far a follower of the log has come: it has taken every record in front of `next`.
+    /// Changes no request and is no record; an older word never takes anybody back.
+    ///
+    /// # Errors
+    /// `AuditUnavailable` or `StoreUnavailable` when it did not become durable: what was taken is
+    /// then taken again after a restart.
+    pub async fn followed(&self, follower: &str, next: u64) -> Result<(), ApprovalError> {
+        let follower = follower.to_owned();
+        let kept = self.submit(Work::Followed { follower, next });
+        kept.await.map(|_| ())
+    }
+
+    /// What every channel and every follower of the log has yet to take.
+    ///
+    /// # Errors
+    /// `StoreUnavailable` when the store cannot be read.
+    pub async fn backlogs(&self) -> Result<Vec<Backlog>, ApprovalError> {
+        self.read(|reader| reader.backlogs()).await
     }
 
     /// Overwrites what was erased, wherever the store itself still has bytes of it; waits at most

@@ -43,6 +43,10 @@ impl Engine {
                 stage.batch.channels.push(channel);
                 Ok(empty())
             }
+            Work::Followed { follower, next } => {
+                stage.batch.followed.push((follower, next));
+                Ok(empty())
+            }
             Work::Barrier => Ok(empty()),
         }
     }

@@ -40,6 +40,7 @@
 //! #     fn overdue(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RequestId>, StoreError> { self.0.overdue(now, limit) }
 //! #     fn running(&mut self) -> Result<Vec<(RequestId, BootId)>, StoreError> { self.0.running() }
 //! #     fn touched(&mut self, from: u64) -> Result<(Vec<(RequestId, u64)>, u64), StoreError> { self.0.touched(from) }
+//! #     fn backlogs(&mut self) -> Result<Vec<Backlog>, StoreError> { self.0.backlogs() }
 //! # }
 //!
 //! impl Store for Careless {

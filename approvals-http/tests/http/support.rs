@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 
 use approvals_core::gate::LocalSigner;
 use approvals_core::ledger::{LedgerKey, Secrets};
-use approvals_core::ports::{Directory, DirectoryError};
+use approvals_core::ports::{Directory, DirectoryError, Notifier};
 use approvals_core::review::Statement;
 use approvals_core::{
     ForgetfulStore, Gate, IdentityKey, People, PersonId, Policy, Standing, inventory, sshsig,
@@ -51,6 +51,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn open() -> Self {
+        Self::open_with(Vec::new()).await
+    }
+
+    /// The same, with channels.
+    pub(crate) async fn open_with(channels: Vec<Arc<dyn Notifier>>) -> Self {
         let keys = tempfile::tempdir().unwrap();
         let names = PEOPLE
             .iter()
@@ -63,14 +68,15 @@ impl House {
         let people = Arc::new(RwLock::new(people));
         let key = LedgerKey::generate().unwrap();
         let signer = LocalSigner::new(key, &"test.example/log".parse().unwrap());
-        let gate = Gate::builder()
+        let builder = Gate::builder()
             .policy(policy)
             .people(Shifting(Arc::clone(&people)))
             .store(ForgetfulStore::new())
-            .signer(signer, Secrets::generate().unwrap())
-            .open()
-            .await
-            .unwrap();
+            .signer(signer, Secrets::generate().unwrap());
+        let builder = channels
+            .into_iter()
+            .fold(builder, |builder, channel| builder.notifier(channel));
+        let gate = builder.open().await.unwrap();
         let caller =
             |id: &str| Caller::new(id.parse().unwrap(), Some("u_alice".parse().unwrap()), None);
         let config = Config::default()

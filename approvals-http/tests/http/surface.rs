@@ -47,6 +47,7 @@ async fn counters_follow_the_log_and_name_nobody() {
         "approvals_pending 1",
         "approvals_records_total{kind=\"request.approved\"} 1",
         "approvals_refused_total{what=\"review\",code=\"NotEligible\"} 1",
+        "approvals_decided_total{how=\"approved\"} 1",
         "approvals_decision_seconds_count 1",
         "approvals_decision_seconds_bucket{le=\"60\"} 1",
     ] {
@@ -70,4 +71,49 @@ async fn changes_are_told_as_they_happen_and_hold_no_value() {
         told += std::str::from_utf8(&stream.next().await.unwrap().unwrap()).unwrap();
     }
     assert!(!told.contains("users"), "{told}");
+}
+
+#[tokio::test]
+async fn what_a_channel_has_yet_to_take_is_counted_and_timed() {
+    use super::support::READER;
+    use approvals_core::ports::{Delivery, Notice, Notifier, NotifyError};
+
+    /// A channel that is down.
+    #[derive(Debug)]
+    struct Down;
+
+    #[async_trait::async_trait]
+    impl Notifier for Down {
+        fn name(&self) -> &str {
+            "down"
+        }
+
+        async fn notify(&self, _: &Notice) -> Result<Vec<Delivery>, NotifyError> {
+            Err(NotifyError("it is down".to_owned()))
+        }
+    }
+
+    let house = House::open_with(vec![std::sync::Arc::new(Down)]).await;
+    house.asked("k", "db.export").await;
+    house.asked("l", "db.export").await;
+    let journal = house.gate.journal();
+    let end = journal.read(|reader| reader.head()).await.unwrap();
+    journal.followed("siem", end.frontier.size()).await.unwrap();
+    let response = house.send(call("GET", "/metrics", Some(READER), "")).await;
+    let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
+        .await
+        .unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    for line in [
+        "approvals_outbox_waiting{channel=\"down\"} 2",
+        "approvals_outbox_waiting{channel=\"siem\"} 0",
+        "approvals_outbox_lag_seconds{channel=\"siem\"} 0",
+    ] {
+        assert!(text.lines().any(|have| have == line), "{line}\n{text}");
+    }
+    let lag = text
+        .lines()
+        .find_map(|line| line.strip_prefix("approvals_outbox_lag_seconds{channel=\"down\"} "));
+    let lag: f64 = lag.unwrap().parse().unwrap();
+    assert!(lag > 0.0, "{text}");
 }

@@ -10,7 +10,7 @@ BEGIN
         GRANT INSERT ON approvals.records, approvals.subtrees, approvals.ids TO approvals_app;
         GRANT UPDATE ON approvals.head TO approvals_app;
         GRANT INSERT, UPDATE ON approvals.requests TO approvals_app;
-        GRANT INSERT ON approvals.channels TO approvals_app;
+        GRANT INSERT, UPDATE ON approvals.channels TO approvals_app;
         GRANT INSERT, DELETE ON approvals.disclosures TO approvals_app;
         GRANT INSERT, UPDATE, DELETE ON approvals.data_keys, approvals.counters, approvals.outbox
             TO approvals_app;

@@ -53,7 +53,7 @@ use approvals_core::envelope::{DisclosureKeyId, Envelope, WrappedKey};
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::ports::{
-    Batch, Bell, Due, Filter, Head, Reader, RequestRow, Store, StoreError,
+    Backlog, Batch, Bell, Due, Filter, Head, Reader, RequestRow, Store, StoreError,
 };
 use approvals_core::request::IdempotencyKey;
 
@@ -341,6 +341,10 @@ impl Reader for PostgresStore {
 
     fn touched(&mut self, from: u64) -> Result<(Vec<(RequestId, u64)>, u64), StoreError> {
         self.read(|db| db.touched(from))
+    }
+
+    fn backlogs(&mut self) -> Result<Vec<Backlog>, StoreError> {
+        self.read(Reader::backlogs)
     }
 }
 

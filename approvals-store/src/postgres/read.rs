@@ -5,7 +5,7 @@ use approvals_core::digest::PolicyDigest;
 use approvals_core::envelope::{DisclosureKeyId, Envelope, SealedDisclosure, WrappedKey};
 use approvals_core::id::{AgentId, BootId, RequestId};
 use approvals_core::ledger::{Frontier, Hash, StoredRecord};
-use approvals_core::ports::{Filter, Head, RequestRow};
+use approvals_core::ports::{Backlog, Filter, Head, RequestRow};
 use approvals_core::request::{IdempotencyKey, Status};
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -206,6 +206,12 @@ pub(super) fn touched(row: &Row) -> Result<Option<(RequestId, u64)>, Failed> {
     }
 }
 
+pub(super) fn backlog(row: &Row) -> Result<Backlog, Failed> {
+    let channel: &str = get(row, "name")?;
+    let (waiting, next) = (number(row, "waiting")?, number(row, "next")?);
+    Ok(Backlog::new(channel, waiting, next))
+}
+
 /// The id of the request that a row is about.
 pub(super) fn id(row: &Row) -> Result<RequestId, Failed> {
     Ok(RequestId::from_bytes(exactly(get(row, "id")?)?))
@@ -254,6 +260,13 @@ pub(super) const TOUCHED: &str = "SELECT head.size, \
         SELECT request, max(seq) AS last FROM approvals.records \
         WHERE seq >= $1 AND request IS NOT NULL GROUP BY request \
     ) AS touched ON true";
+
+pub(super) const BACKLOGS: &str = "SELECT name, \
+    CASE WHEN next IS NULL THEN (SELECT count(*) FROM approvals.outbox WHERE channel = name) \
+        ELSE (SELECT size FROM approvals.head WHERE alone = 0) - next END AS waiting, \
+    coalesce(next, (SELECT min(seq) FROM approvals.outbox WHERE channel = name), \
+        (SELECT size FROM approvals.head WHERE alone = 0)) AS next \
+    FROM approvals.channels ORDER BY name";
 
 const RECORDS: &str =
     "SELECT seq, leaf, bytes FROM approvals.records WHERE seq >= $1 ORDER BY seq LIMIT $2";
@@ -309,6 +322,7 @@ pub(super) const ALL: &[&str] = &[
     HEAD,
     RUNNING,
     TOUCHED,
+    BACKLOGS,
     RECORDS,
     LEAVES,
     SUBTREES,

@@ -4,7 +4,7 @@ use approvals_core::clock::Timestamp;
 use approvals_core::envelope::Envelope;
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
-use approvals_core::ports::{Filter, Head, Reader, RequestRow, StoreError};
+use approvals_core::ports::{Backlog, Filter, Head, Reader, RequestRow, StoreError};
 use tokio_postgres::Row;
 
 use super::error::Failed;
@@ -116,5 +116,9 @@ impl Reader for PostgresReader {
         })?;
         let size = found.first().map_or(0, |(_, size)| *size);
         Ok((found.into_iter().filter_map(|(one, _)| one).collect(), size))
+    }
+
+    fn backlogs(&mut self) -> Result<Vec<Backlog>, StoreError> {
+        self.ask((read::BACKLOGS, Vec::new()), read::backlog)
     }
 }

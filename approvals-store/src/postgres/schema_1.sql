@@ -135,8 +135,9 @@ CREATE TABLE approvals.counters (
     PRIMARY KEY (counter, at)
 );
 
--- The channels that draw changes, and the changes they have yet to draw.
-CREATE TABLE approvals.channels (name text PRIMARY KEY);
+-- The channels that draw changes, and the changes they have yet to draw. Whoever follows the log
+-- instead has nothing in the outbox, and in `next` the first record that it has not taken.
+CREATE TABLE approvals.channels (name text COLLATE "C" PRIMARY KEY, next bigint);
 CREATE TABLE approvals.outbox (
     seq      bigint NOT NULL,
     channel  text NOT NULL,

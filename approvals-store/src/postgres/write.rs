@@ -42,6 +42,7 @@ pub(super) fn batch(batch: &Batch) -> Vec<Step> {
         counters(&batch.counted),
         forget(&batch.counted),
         channels(&batch.channels),
+        followed(&batch.followed),
         notices(&batch.notices, now),
         delivered(&batch.delivered),
         ring(&named),
@@ -213,6 +214,21 @@ fn channels(channels: &[String]) -> Option<Step> {
     (!channels.is_empty()).then_some(Step::Ask(CHANNELS, names))
 }
 
+fn followed(followed: &[(String, u64)]) -> Option<Step> {
+    // One row for each: a statement cannot change one twice.
+    let mut furthest: BTreeMap<&str, u64> = BTreeMap::new();
+    for (follower, next) in followed {
+        let come = furthest.entry(follower).or_default();
+        *come = (*next).max(*come);
+    }
+    let furthest: Vec<_> = furthest.into_iter().collect();
+    let values = vec![
+        list(&furthest, |(follower, _)| (*follower).to_owned()),
+        list(&furthest, |(_, next)| number(*next)),
+    ];
+    (!furthest.is_empty()).then_some(Step::Ask(FOLLOWED, values))
+}
+
 fn notices(notices: &[(u64, RequestId)], due: Timestamp) -> Option<Step> {
     let values = vec![
         list(notices, |(seq, _)| number(*seq)),
@@ -316,9 +332,14 @@ const FORGET: &str = "DELETE FROM approvals.counters WHERE counter = ANY($1::tex
 const CHANNELS: &str = "INSERT INTO approvals.channels (name) \
     SELECT * FROM unnest($1::text[]) ON CONFLICT DO NOTHING";
 
+const FOLLOWED: &str = "INSERT INTO approvals.channels (name, next) \
+    SELECT * FROM unnest($1::text[], $2::bigint[]) \
+    ON CONFLICT (name) DO UPDATE SET next = excluded.next WHERE channels.next < excluded.next";
+
 const NOTICES: &str = "INSERT INTO approvals.outbox (seq, channel, request, due_at, attempts) \
     SELECT seq, name, (SELECT n FROM approvals.ids WHERE id = request), $3, 0 \
-    FROM unnest($1::bigint[], $2::bytea[]) AS told (seq, request) CROSS JOIN approvals.channels";
+    FROM unnest($1::bigint[], $2::bytea[]) AS told (seq, request) CROSS JOIN approvals.channels \
+    WHERE next IS NULL";
 
 const DELIVERED: &str = "DELETE FROM approvals.outbox \
     USING unnest($1::bigint[], $2::text[]) AS done (seq, channel) \
@@ -355,6 +376,7 @@ pub(super) const ALL: &[&str] = &[
     ERASED_KEYS,
     FORGET,
     CHANNELS,
+    FOLLOWED,
     NOTICES,
     DELIVERED,
     HEAD,

@@ -26,7 +26,9 @@ use approvals_core::clock::Timestamp;
 use approvals_core::envelope::{DisclosureKeyId, Envelope, WrappedKey};
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
-use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
+use approvals_core::ports::{
+    Backlog, Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError,
+};
 use approvals_core::request::IdempotencyKey;
 
 pub use reader::SqliteReader;
@@ -213,6 +215,10 @@ impl Reader for SqliteStore {
 
     fn touched(&mut self, from: u64) -> Result<(Vec<(RequestId, u64)>, u64), StoreError> {
         self.read(|db| db.touched(from))
+    }
+
+    fn backlogs(&mut self) -> Result<Vec<Backlog>, StoreError> {
+        self.read(Reader::backlogs)
     }
 }
 

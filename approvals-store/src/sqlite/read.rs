@@ -5,7 +5,7 @@ use approvals_core::digest::PolicyDigest;
 use approvals_core::envelope::{DisclosureKeyId, Envelope, SealedDisclosure, WrappedKey};
 use approvals_core::id::{AgentId, BootId, RequestId};
 use approvals_core::ledger::{Frontier, Hash, StoredRecord};
-use approvals_core::ports::{Filter, Head, RequestRow};
+use approvals_core::ports::{Backlog, Filter, Head, RequestRow};
 use approvals_core::request::{IdempotencyKey, Status};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, OptionalExtension as _, Params, Result, Row};
@@ -199,6 +199,16 @@ pub(super) fn raised(
     rows.collect()
 }
 
+pub(super) fn backlogs(connection: &Connection) -> Result<Vec<Backlog>> {
+    list(connection, BACKLOGS, [], |row| {
+        Ok(Backlog::new(
+            row.get::<_, String>(0)?,
+            number(row, 1)?,
+            number(row, 2)?,
+        ))
+    })
+}
+
 /// Changes when another connection, of this process or another, has committed something.
 pub(super) fn data_version(connection: &Connection) -> Result<i64> {
     let mut statement = connection.prepare_cached("PRAGMA data_version")?;
@@ -321,6 +331,13 @@ const RUNNING: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), run
 const TOUCHED: &str = "SELECT (SELECT id FROM ids WHERE n = request), max(seq) \
     FROM records NOT INDEXED WHERE seq >= ?1 AND request IS NOT NULL GROUP BY request";
 
+const BACKLOGS: &str = "SELECT name, \
+    CASE WHEN next IS NULL THEN (SELECT count(*) FROM outbox WHERE channel = name) \
+        ELSE coalesce((SELECT size FROM head WHERE only = 0), 0) - next END, \
+    coalesce(next, (SELECT min(seq) FROM outbox WHERE channel = name), \
+        (SELECT size FROM head WHERE only = 0), 0) \
+    FROM channels ORDER BY name";
+
 const BY_KEY: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n) \
     FROM requests WHERE key = ?1 ORDER BY n DESC LIMIT 1";
 
@@ -348,6 +365,7 @@ mod tests {
             OVERDUE,
             RUNNING,
             TOUCHED,
+            BACKLOGS,
             BY_KEY,
         ] {
             let plan = format!("EXPLAIN QUERY PLAN {sql}");
@@ -357,6 +375,8 @@ mod tests {
                 // The newest first, up to a limit; and an index of what is running now.
                 let bounded = [
                     "SCAN requests",
+                    // The few channels that there are.
+                    "SCAN channels",
                     "SCAN requests USING INDEX requests_running",
                     "SCAN requests USING INDEX requests_unreviewed",
                     "USE TEMP B-TREE FOR GROUP BY",

@@ -6,7 +6,7 @@ use approvals_core::clock::Timestamp;
 use approvals_core::envelope::Envelope;
 use approvals_core::id::{BootId, RequestId};
 use approvals_core::ledger::{Hash, StoredRecord};
-use approvals_core::ports::{Filter, Head, Reader, RequestRow, StoreError};
+use approvals_core::ports::{Backlog, Filter, Head, Reader, RequestRow, StoreError};
 use rusqlite::{Connection, Result};
 
 use super::connect;
@@ -159,5 +159,9 @@ impl Reader for SqliteReader {
         let touched = self.ask(|connection| read::touched(connection, from))?;
         self.seen = Some(Seen { version, size });
         Ok((touched, size))
+    }
+
+    fn backlogs(&mut self) -> std::result::Result<Vec<Backlog>, StoreError> {
+        self.ask(read::backlogs)
     }
 }

@@ -95,8 +95,9 @@ CREATE TABLE counters (
     PRIMARY KEY (counter, at)
 ) STRICT, WITHOUT ROWID;
 
--- The channels that draw changes, and the changes they have yet to draw.
-CREATE TABLE channels (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+-- The channels that draw changes, and the changes they have yet to draw. Whoever follows the log
+-- instead has nothing in the outbox, and in `next` the first record that it has not taken.
+CREATE TABLE channels (name TEXT PRIMARY KEY, next INTEGER) STRICT, WITHOUT ROWID;
 CREATE TABLE outbox (
     seq      INTEGER NOT NULL,
     channel  TEXT NOT NULL,

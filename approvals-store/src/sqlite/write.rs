@@ -34,6 +34,7 @@ pub(super) fn batch(connection: &Connection, batch: &Batch) -> Result<()> {
     erased(connection, numbers, &batch.erased)?;
     counters(connection, &batch.counted)?;
     channels(connection, &batch.channels)?;
+    followed(connection, &batch.followed)?;
     let now = batch.head.last_at.unwrap_or(Timestamp::from_micros(0));
     notices(connection, numbers, &batch.notices, now)?;
     delivered(connection, &batch.delivered)?;
@@ -194,6 +195,17 @@ fn channels(connection: &Connection, channels: &[String]) -> Result<()> {
     Ok(())
 }
 
+fn followed(connection: &Connection, followed: &[(String, u64)]) -> Result<()> {
+    for (follower, next) in followed {
+        let sql = "INSERT INTO channels (name, next) VALUES (?1, ?2) \
+            ON CONFLICT (name) DO UPDATE SET next = excluded.next WHERE next < excluded.next";
+        connection
+            .prepare_cached(sql)?
+            .execute((follower, whole(*next)))?;
+    }
+    Ok(())
+}
+
 fn notices(
     connection: &Connection,
     numbers: &mut Numbers<'_>,
@@ -201,7 +213,7 @@ fn notices(
     due: Timestamp,
 ) -> Result<()> {
     let sql = "INSERT INTO outbox (seq, channel, request, due_at, attempts) \
-        SELECT ?1, name, ?2, ?3, 0 FROM channels";
+        SELECT ?1, name, ?2, ?3, 0 FROM channels WHERE next IS NULL";
     let mut statement = connection.prepare_cached(sql)?;
     for (seq, request) in notices {
         statement.execute((whole(*seq), numbers.of(*request)?, due.as_micros()))?;

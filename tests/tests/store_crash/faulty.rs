@@ -7,7 +7,9 @@ use approvals_core::clock::Timestamp;
 use approvals_core::envelope::{DisclosureKeyId, Envelope, WrappedKey};
 use approvals_core::id::BootId;
 use approvals_core::ledger::{Hash, StoredRecord};
-use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
+use approvals_core::ports::{
+    Backlog, Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError,
+};
 use approvals_core::request::IdempotencyKey;
 use approvals_core::{ApprovalError, Code, Gate, RequestId};
 use approvals_store::sqlite::SqliteStore;
@@ -149,6 +151,7 @@ impl<R: Reader + ?Sized> Reader for Faulty<R> {
         overdue(now: Timestamp, limit: usize) -> Vec<RequestId>;
         running() -> Vec<(RequestId, BootId)>;
         touched(from: u64) -> (Vec<(RequestId, u64)>, u64);
+        backlogs() -> Vec<Backlog>;
     }
 }
 

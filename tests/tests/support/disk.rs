@@ -14,7 +14,9 @@ use approvals_core::envelope::{DisclosureKeyId, Envelope, WrappedKey};
 use approvals_core::id::BootId;
 use approvals_core::ledger::{Hash, StoredRecord};
 use approvals_core::memory::ForgetfulStore;
-use approvals_core::ports::{Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError};
+use approvals_core::ports::{
+    Backlog, Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError,
+};
 use approvals_core::request::IdempotencyKey;
 
 use super::trap::Trap;
@@ -200,6 +202,7 @@ impl Reader for Disk {
         overdue(now: Timestamp, limit: usize) -> Vec<RequestId>;
         running() -> Vec<(RequestId, BootId)>;
         touched(from: u64) -> (Vec<(RequestId, u64)>, u64);
+        backlogs() -> Vec<Backlog>;
         leaves(from: u64, limit: usize) -> Vec<Hash>;
         subtrees(level: u8, from: u64, limit: usize) -> Vec<Hash>;
         records_of(request: RequestId) -> Vec<StoredRecord>;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::ports::{Batch, Due, Store};
+use crate::ports::{Backlog, Batch, Due, Store};
 
 use super::Promise;
 use super::log::{Log, at, request};
@@ -10,7 +10,51 @@ use super::log::{Log, at, request};
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 
 pub(super) fn promises<S: Store>() -> Vec<Promise<S>> {
-    vec![("the outbox keeps what channels have yet to draw", outbox)]
+    vec![
+        ("the outbox keeps what channels have yet to draw", outbox),
+        (
+            "what channels and followers have yet to take is known",
+            backlogs,
+        ),
+    ]
+}
+
+fn backlogs<S: Store>(mut log: Log<S>) {
+    behind(&mut log, &[]);
+    tell(&mut log, 1, |batch| {
+        batch.channels = vec!["slack".to_owned(), "web".to_owned()];
+        batch.followed = vec![("siem".to_owned(), 0)];
+    });
+    tell(&mut log, 2, |_| {});
+    behind(&mut log, &[("siem", 2, 0), ("slack", 2, 0), ("web", 2, 0)]);
+    let mut batch = log.batch(&[]);
+    batch.delivered = vec![(0, "slack".to_owned()), (0, "web".to_owned())];
+    batch.delivered.push((1, "web".to_owned()));
+    batch.followed = vec![("siem".to_owned(), 1)];
+    log.commit(&batch);
+    behind(&mut log, &[("siem", 1, 1), ("slack", 1, 1), ("web", 0, 2)]);
+    // Nobody is taken back, and whoever follows draws nothing.
+    tell(&mut log, 3, |batch| {
+        batch.followed = vec![("siem".to_owned(), 0), ("new".to_owned(), 3)];
+    });
+    behind(
+        &mut log,
+        &[
+            ("new", 0, 3),
+            ("siem", 2, 1),
+            ("slack", 2, 1),
+            ("web", 1, 2),
+        ],
+    );
+    due(&mut log, &["new", "siem"], 9_000, &[]);
+}
+
+fn behind<S: Store>(log: &mut Log<S>, want: &[(&str, u64, u64)]) {
+    let want: Vec<Backlog> = want
+        .iter()
+        .map(|(channel, waiting, next)| Backlog::new(*channel, *waiting, *next))
+        .collect();
+    log.expect("`backlogs`", |store| store.backlogs(), &want);
 }
 
 fn outbox<S: Store>(mut log: Log<S>) {

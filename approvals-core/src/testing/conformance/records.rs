@@ -103,6 +103,7 @@ fn a_new_store_is_empty<S: Store>(mut log: Log<S>) {
     );
     log.expect("`running`", |store| store.running(), &Vec::new());
     log.expect("`touched`", |store| store.touched(0), &(Vec::new(), 0));
+    log.expect("`backlogs`", |store| store.backlogs(), &Vec::new());
     let key = IdempotencyKey::from_bytes([1; 32]);
     log.expect("`by_key`", |store| store.by_key(&key), &None);
     log.expect(
