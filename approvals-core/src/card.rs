@@ -15,7 +15,7 @@ use crate::id::{PersonId, RequestId};
 use crate::lifecycle::{Glass, Phase, RequestState};
 use crate::request::{Progress, Status};
 use crate::review::Vote;
-use crate::sealed::{ActionRecord, Disclosure, SealedParam};
+use crate::sealed::{Disclosure, FixedRecord, SealedParam};
 use crate::text::{Untrusted, Warning};
 
 /// One request, whole.
@@ -27,7 +27,7 @@ pub struct Card {
     /// Where it stands.
     pub status: Status,
     /// The record of what is asked.
-    pub action: ActionRecord,
+    pub action: FixedRecord,
     /// What binds it.
     pub digest: ActionDigest,
     /// The policy it was asked under.

@@ -61,8 +61,43 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
-        write!(f, "{at:.6}")
+        let (seconds, micros) = (self.0.div_euclid(1_000_000), self.0.rem_euclid(1_000_000));
+        let (year, month, day) = date(seconds.div_euclid(86_400));
+        let second = seconds.rem_euclid(86_400);
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        for (end, digits, number) in [
+            (4, 4, year),
+            (7, 2, month),
+            (10, 2, day),
+            (13, 2, second / 3_600),
+            (16, 2, second / 60 % 60),
+            (19, 2, second % 60),
+            (26, 6, micros),
+        ] {
+            let mut rest = number;
+            let slots = text.get_mut(end - digits..end).unwrap_or_default();
+            for slot in slots.iter_mut().rev() {
+                *slot = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+                rest /= 10;
+            }
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+/// The date of the Gregorian calendar so many days after 1970-01-01: what [`days`] takes back.
+fn date(days: i64) -> (i64, i64, i64) {
+    // Eras of 400 years, and years that begin in March, so that the leap day is their last.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let year = year + era * 400;
+    match month {
+        0..=9 => (year, month + 3, day),
+        _ => (year + 1, month - 9, day),
     }
 }
 
@@ -208,6 +243,8 @@ mod tests {
                 Timestamp::from_micros((day * 86_400 + day % 86_400) * 1_000_000 + day % 1_000_000);
             if day % 97 == 0 || (59..62).contains(&(day % 365)) {
                 assert_eq!(at.to_string().parse(), Ok(at));
+                let oracle = jiff::Timestamp::from_microsecond(at.as_micros()).unwrap();
+                assert_eq!(at.to_string(), format!("{oracle:.6}"));
             }
         }
         for bad in [

@@ -56,8 +56,7 @@ macro_rules! digest_type {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("sha256:")?;
-                f.write_str(&hex(&self.0))
+                write_sha256(f, &self.0)
             }
         }
 
@@ -114,13 +113,32 @@ pub fn from_hex(text: &str) -> Option<[u8; 32]> {
 /// The bytes as lower-case hexadecimal digits, which [`from_hex`] reads.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
-    let mut out = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        out.push(digit(byte >> 4));
-        out.push(digit(byte & 15));
+    let mut out = Vec::with_capacity(2 * bytes.len());
+    bytes
+        .iter()
+        .for_each(|byte| out.extend_from_slice(&digits(*byte)));
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// The 64 digits of 32 bytes, where they stand: every record has some.
+pub(crate) fn hex32(bytes: &[u8; 32]) -> [u8; 64] {
+    let mut out = [0; 64];
+    let (pairs, _) = out.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = digits(*byte);
     }
     out
+}
+
+/// Writes `sha256:` and the digits.
+pub(crate) fn write_sha256(f: &mut fmt::Formatter<'_>, bytes: &[u8; 32]) -> fmt::Result {
+    f.write_str("sha256:")?;
+    f.write_str(std::str::from_utf8(&hex32(bytes)).unwrap_or_default())
+}
+
+fn digits(byte: u8) -> [u8; 2] {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    [digit(byte >> 4), digit(byte & 15)]
 }
 
 /// What a lower-case hexadecimal digit stands for.
@@ -139,36 +157,46 @@ fn nibble(digit: u8) -> Option<u8> {
 ///
 /// [RFC 9901]: https://www.rfc-editor.org/rfc/rfc9901
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Commitment(String);
+pub struct Commitment([u8; Commitment::LEN]);
 
 impl Commitment {
+    /// How many characters 32 bytes take.
+    const LEN: usize = 43;
+
+    fn of(bytes: &[u8]) -> Self {
+        // INVARIANT: 32 bytes fill exactly these characters.
+        let mut text = [b'A'; Self::LEN];
+        let _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
+        Self(text)
+    }
+
     /// The commitment as base64url text, as it stands in records.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Commitment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for Commitment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl FromStr for Commitment {
     type Err = InvalidDigest;
     fn from_str(text: &str) -> Result<Self, InvalidDigest> {
-        let decoded = URL_SAFE_NO_PAD.decode(text).map_err(|_| InvalidDigest)?;
-        if decoded.len() == 32 {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidDigest)
+        let text: [u8; Self::LEN] = text.as_bytes().try_into().map_err(|_| InvalidDigest)?;
+        let mut decoded = [0; 33];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut decoded) {
+            Ok(32) => Ok(Self(text)),
+            _ => Err(InvalidDigest),
         }
     }
 }
@@ -197,7 +225,14 @@ impl Salt {
     /// The salt as base64url text.
     #[must_use]
     pub fn to_text(self) -> String {
-        URL_SAFE_NO_PAD.encode(self.0)
+        String::from_utf8_lossy(&self.text()).into_owned()
+    }
+
+    fn text(self) -> [u8; 22] {
+        // INVARIANT: 16 bytes fill exactly these characters.
+        let mut text = [b'A'; 22];
+        let _ = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text);
+        text
     }
 
     /// Reads [`Salt::to_text`].
@@ -221,24 +256,29 @@ impl fmt::Debug for Salt {
 /// Whoever holds it can open the commitment; destroying it is erasure.
 #[must_use]
 pub fn disclosure(salt: Salt, name: &str, value: &crate::canonical::Value) -> String {
-    use crate::canonical::Value;
-    // The value is moved in and out of the list by reference only through its bytes.
-    let mut text = Value::List(vec![
-        Value::Text(salt.to_text()),
-        Value::Text(name.to_owned()),
-    ])
-    .to_bytes();
-    text.pop();
-    text.push(b',');
-    text.extend_from_slice(&value.to_bytes());
-    text.push(b']');
+    disclosure_of(salt, &[name], &value.to_text())
+}
+
+/// The same of a value whose canonical text is there already, under a name in parts.
+pub(crate) fn disclosure_of(salt: Salt, name: &[&str], value: &str) -> String {
+    let length = name.iter().map(|part| part.len()).sum::<usize>() + value.len() + 32;
+    let mut text = String::with_capacity(length);
+    text.push_str("[\"");
+    text.push_str(std::str::from_utf8(&salt.text()).unwrap_or_default());
+    text.push_str("\",\"");
+    for part in name {
+        crate::canonical::escape_onto(&mut text, part);
+    }
+    text.push_str("\",");
+    text.push_str(value);
+    text.push(']');
     URL_SAFE_NO_PAD.encode(text)
 }
 
 /// The salted commitment that [`disclosure`] opens.
 #[must_use]
 pub fn commit(disclosure: &str) -> Commitment {
-    Commitment(URL_SAFE_NO_PAD.encode(sha256(&[disclosure.as_bytes()])))
+    Commitment::of(&sha256(&[disclosure.as_bytes()]))
 }
 
 /// The key that binds redacted values, so that even with the salt they cannot be guessed.
@@ -254,7 +294,7 @@ impl RedactionKey {
     /// The keyed commitment of a value that is stored nowhere.
     #[must_use]
     pub fn commit(&self, disclosure: &str) -> Commitment {
-        Commitment(URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, disclosure.as_bytes()).as_ref()))
+        Commitment::of(hmac::sign(&self.0, disclosure.as_bytes()).as_ref())
     }
 
     /// A keyed fingerprint of any bytes, in a domain of its own.

@@ -21,7 +21,7 @@ use ring::hmac;
 
 use crate::digest::Commitment;
 use crate::error::{ApprovalError, Code};
-use crate::id::{RequestId, random, wipe};
+use crate::id::{Draw, RequestId, wipe};
 use crate::sealed::Disclosure;
 
 /// What a store keeps to open the commitments of one request: useless without the disclosure key.
@@ -308,14 +308,20 @@ impl Vault {
         wrapped: &WrappedKey,
     ) -> Result<WrappedKey, EnvelopeError> {
         let data = self.unwrap(request, wrapped)?;
-        self.wrap(request, &data)
+        self.wrap(request, &data, &mut Draw::default())
             .map_err(|error| EnvelopeError::Unreadable(error.to_string()))
     }
 
-    fn wrap(&self, request: RequestId, data: &DataKey) -> Result<WrappedKey, ApprovalError> {
+    fn wrap(
+        &self,
+        request: RequestId,
+        data: &DataKey,
+        draw: &mut Draw,
+    ) -> Result<WrappedKey, ApprovalError> {
         let key = self.seals();
         let aad = self.bound(KEY_DOMAIN, request, b"");
-        let ciphertext = encrypt(&key.bytes, &aad, data.0.as_slice())?;
+        let cipher = cipher(&key.bytes).ok_or_else(cannot_seal)?;
+        let ciphertext = encrypt(&cipher, &aad, data.0.as_slice(), draw)?;
         Ok(WrappedKey::new(key.id(), ciphertext))
     }
 
@@ -323,9 +329,10 @@ impl Vault {
     pub(crate) fn new_key(
         &self,
         request: RequestId,
+        draw: &mut Draw,
     ) -> Result<(DataKey, WrappedKey), ApprovalError> {
-        let data = DataKey(Box::new(random()?));
-        let wrapped = self.wrap(request, &data)?;
+        let data = DataKey(Box::new(draw.take()?));
+        let wrapped = self.wrap(request, &data, draw)?;
         Ok((data, wrapped))
     }
 
@@ -343,17 +350,25 @@ impl Vault {
         data.map(DataKey).map_err(|_| EnvelopeError::Damaged)
     }
 
-    /// Seals what opens one commitment.
+    /// Seals what opens commitments, each by itself.
     pub(crate) fn seal(
         &self,
         request: RequestId,
         key: &DataKey,
-        disclosure: &Disclosure,
-    ) -> Result<SealedDisclosure, ApprovalError> {
-        let commitment = disclosure.commitment.clone();
-        let aad = self.bound(VALUE_DOMAIN, request, commitment.as_str().as_bytes());
-        let ciphertext = encrypt(&key.0, &aad, disclosure.text.as_bytes())?;
-        Ok(SealedDisclosure::new(commitment, ciphertext))
+        disclosures: &[Disclosure],
+        draw: &mut Draw,
+    ) -> Result<Vec<SealedDisclosure>, ApprovalError> {
+        let cipher = cipher(&key.0).ok_or_else(cannot_seal)?;
+        let mut aad = self.bound(VALUE_DOMAIN, request, b"");
+        let request_alone = aad.len();
+        let seal = |disclosure: &Disclosure| {
+            let commitment = disclosure.commitment.clone();
+            aad.truncate(request_alone);
+            aad.extend_from_slice(commitment.as_str().as_bytes());
+            let ciphertext = encrypt(&cipher, &aad, disclosure.text.as_bytes(), draw)?;
+            Ok(SealedDisclosure::new(commitment, ciphertext))
+        };
+        disclosures.iter().map(seal).collect()
     }
 
     /// Opens everything in the envelope of a request that can be opened.
@@ -418,14 +433,18 @@ impl Drop for DataKey {
     }
 }
 
-fn encrypt(key: &[u8; KEY_LEN], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, ApprovalError> {
-    let nonce: [u8; NONCE_LEN] = random()?;
+fn encrypt(
+    cipher: &LessSafeKey,
+    aad: &[u8],
+    plain: &[u8],
+    draw: &mut Draw,
+) -> Result<Vec<u8>, ApprovalError> {
+    let nonce: [u8; NONCE_LEN] = draw.take()?;
     let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
     sealed.extend_from_slice(&nonce);
     sealed.extend_from_slice(plain);
     let (_, body) = sealed.split_at_mut(NONCE_LEN);
     let nonce = Nonce::assume_unique_for_key(nonce);
-    let cipher = cipher(key).ok_or_else(cannot_seal)?;
     let tag = cipher.seal_in_place_separate_tag(nonce, Aad::from(aad), body);
     // What could not be sealed goes nowhere.
     let tag = tag.map_err(|_| cannot_seal())?;
@@ -480,9 +499,9 @@ mod tests {
     }
 
     fn sealed(vault: &Vault, of: RequestId, values: &[Disclosure]) -> Envelope {
-        let (key, wrapped) = vault.new_key(of).unwrap();
-        let seal = |value| vault.seal(of, &key, value).unwrap();
-        Envelope::new(Some(wrapped), values.iter().map(seal).collect())
+        let draw = &mut Draw::default();
+        let (key, wrapped) = vault.new_key(of, draw).unwrap();
+        Envelope::new(Some(wrapped), vault.seal(of, &key, values, draw).unwrap())
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::policy::{
     Allowance, Ceiling, Evaluation, Forbidden, Policy, Rates, Recorded, Strictness,
 };
 use crate::request::PolicyRef;
-use crate::sealed::ActionRecord;
+use crate::sealed::FixedRecord;
 
 /// Finds in a log what was asked, and what the answer was then. Feed it every record, in order.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ pub struct Asked {
     /// The request.
     pub request: RequestId,
     /// What was asked; [`Recorded::of`] opens it.
-    pub action: ActionRecord,
+    pub action: FixedRecord,
     /// The time for which policy was asked.
     pub at: Timestamp,
     /// The time of the record, by which rates count.

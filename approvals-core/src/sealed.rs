@@ -1,5 +1,7 @@
 //! The one record that binds an action, and the salts that open it.
 
+mod fixed;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,13 +10,15 @@ use crate::action::{Action, BoundParam};
 use crate::canonical::{self, Value};
 use crate::clock::Timestamp;
 use crate::digest::{
-    ActionDigest, Commitment, RedactionKey, Salt, SchemaDigest, commit, disclosure,
+    ActionDigest, Commitment, RedactionKey, Salt, SchemaDigest, commit, disclosure, disclosure_of,
 };
 use crate::error::{ApprovalError, Code};
-use crate::id::{AgentId, PersonId, RequestId};
+use crate::id::{AgentId, Draw, PersonId, RequestId};
 use crate::principal::Agent;
 use crate::proposal::Proposal;
 use crate::scope::Scope;
+
+pub use fixed::FixedRecord;
 
 /// The action as it stands in the ledger: every value bound, none given away.
 ///
@@ -23,52 +27,53 @@ use crate::scope::Scope;
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ActionRecord {
-    /// The request it was asked in.
-    pub request_id: RequestId,
-    /// Selects the policy.
-    pub scope: Scope,
-    /// The guarded function.
-    pub function: String,
-    /// Its exact signature.
-    pub schema: SchemaDigest,
-    /// The parameters that are bound.
-    pub params: Vec<SealedParam>,
-    /// The parameters that are not, by name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub not_covered: Vec<String>,
-    /// What is acted upon.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource: Option<Commitment>,
-    /// Where.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub environment: Option<String>,
-    /// For whom.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<String>,
-    /// The author's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Commitment>,
-    /// The agent's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rationale: Option<Commitment>,
+    // In canonical order, so that printing has nothing to sort.
+    /// The agent that asks, by the name its operator gave it.
+    pub agent: AgentId,
     /// The agent's words for why it breaks the glass; none when it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Commitment>,
-    /// The agent that asks, by the name its operator gave it.
-    pub agent: AgentId,
     /// What the agent says about itself.
     #[serde(default, skip_serializing_if = "AgentClaims::is_empty")]
     pub claims: AgentClaims,
-    /// The person it acts for.
+    /// Where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sponsor: Option<PersonId>,
-    /// The person who answers for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<PersonId>,
-    /// Makes two equal asks two actions.
-    pub nonce: String,
+    pub environment: Option<String>,
     /// Until when people may decide.
     pub expires_at: Timestamp,
+    /// The guarded function.
+    pub function: String,
+    /// Makes two equal asks two actions.
+    pub nonce: String,
+    /// The parameters that are not bound, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_covered: Vec<String>,
+    /// The person who answers for the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<PersonId>,
+    /// The parameters that are bound.
+    pub params: Vec<SealedParam>,
+    /// The agent's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rationale: Option<Commitment>,
+    /// The author's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Commitment>,
+    /// The request it was asked in.
+    pub request_id: RequestId,
+    /// What is acted upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<Commitment>,
+    /// The exact signature of the function.
+    pub schema: SchemaDigest,
+    /// Selects the policy.
+    pub scope: Scope,
+    /// The person the agent acts for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sponsor: Option<PersonId>,
+    /// For whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
 }
 
 /// One bound parameter.
@@ -78,11 +83,11 @@ pub struct ActionRecord {
 pub struct SealedParam {
     /// Its name.
     pub name: String,
-    /// Binds its value: salted, or keyed when it is redacted.
-    pub sd: Commitment,
     /// Whether nobody may see it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redacted: bool,
+    /// Binds its value: salted, or keyed when it is redacted.
+    pub sd: Commitment,
 }
 
 /// What an agent says about itself; shown as its claim, never trusted.
@@ -90,9 +95,9 @@ pub struct SealedParam {
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct AgentClaims {
-    /// Software and version.
+    /// The conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub software: Option<String>,
+    pub conversation: Option<String>,
     /// Model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
@@ -102,9 +107,9 @@ pub struct AgentClaims {
     /// The run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
-    /// The conversation.
+    /// Software and version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub conversation: Option<String>,
+    pub software: Option<String>,
     /// The tool call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call: Option<String>,
@@ -143,11 +148,21 @@ impl AgentClaims {
 const MAX_CLAIM: usize = 200;
 
 /// The random parts of a seal: with them the same values give the same digest again.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Salts {
     nonce: Salt,
-    by_name: BTreeMap<String, Salt>,
-    fixed: bool,
+    of: Of,
+}
+
+/// Which salt a value gets.
+#[derive(Debug)]
+enum Of {
+    /// A new one.
+    Drawn(Draw),
+    /// The one on record, or a new one when there is none.
+    Names(BTreeMap<String, Salt>, Draw),
+    /// Always the same one.
+    Nonce,
 }
 
 /// What opens one commitment: the text whose digest it is.
@@ -168,24 +183,17 @@ impl std::fmt::Debug for Disclosure {
 }
 
 /// An action made final: its record, its digest, and what opens it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SealedAction {
-    record: ActionRecord,
+    record: FixedRecord,
     digest: ActionDigest,
+    /// In the order of [`ActionRecord::disclosed`], as far as they were not taken out.
     disclosures: Vec<Disclosure>,
+    /// In the same order.
+    salts: Vec<Salt>,
 }
 
 impl ActionRecord {
-    /// The digest that binds everything in the record.
-    ///
-    /// # Errors
-    /// `NonCanonical` when the record has no canonical form; it always has one when it was sealed
-    /// or read here.
-    pub fn digest(&self) -> Result<ActionDigest, ApprovalError> {
-        let bytes = canonical::to_bytes(self).map_err(refuse)?;
-        Ok(ActionDigest::of(&bytes))
-    }
-
     /// The proposal that was sealed, with those of its values that are there.
     ///
     /// # Errors
@@ -243,11 +251,23 @@ impl ActionRecord {
             let (salt, name, _) = disclosure.open()?;
             by_name.insert(name, salt);
         }
-        Some(Salts {
-            nonce,
-            by_name,
-            fixed: false,
-        })
+        let of = Of::Names(by_name, Draw::default());
+        Some(Salts { nonce, of })
+    }
+
+    /// What the disclosures are called, in the order of [`ActionRecord::disclosed`].
+    fn names(&self) -> impl Iterator<Item = String> {
+        let words = [
+            ("resource", &self.resource),
+            ("reason", &self.reason),
+            ("rationale", &self.rationale),
+            ("break_glass", &self.break_glass),
+        ];
+        let shown = self.params.iter().filter(|param| !param.redacted);
+        let words = words.into_iter().filter(|(_, word)| word.is_some());
+        shown
+            .map(|param| format!("{ARGS}{}", param.name))
+            .chain(words.map(|(name, _)| name.to_owned()))
     }
 }
 
@@ -261,11 +281,7 @@ impl Disclosure {
     }
 
     fn with(salt: Salt, name: &str, value: &Value) -> Self {
-        let text = disclosure(salt, name, value);
-        Self {
-            commitment: commit(&text),
-            text,
-        }
+        Self::from_text(disclosure(salt, name, value))
     }
 
     /// What a stored text opens.
@@ -297,33 +313,40 @@ impl Disclosure {
 }
 
 impl Salts {
-    /// Fresh salts, drawn as they are needed.
+    /// Fresh salts.
     ///
     /// # Errors
     /// `Misuse` when the operating system has no randomness to give.
     pub fn fresh() -> Result<Self, ApprovalError> {
-        Ok(Self {
-            nonce: Salt::random()?,
-            by_name: BTreeMap::new(),
-            fixed: false,
-        })
+        Self::drawn(Draw::default())
+    }
+
+    /// Fresh salts from what was drawn for this step.
+    pub(crate) fn drawn(mut draw: Draw) -> Result<Self, ApprovalError> {
+        let nonce = Salt::from_bytes(draw.take()?);
+        let of = Of::Drawn(draw);
+        Ok(Self { nonce, of })
     }
 
     /// Salts that are always the same: for keyed fingerprints only, never for a record.
     pub(crate) fn fixed() -> Self {
         Self {
             nonce: Salt::from_bytes([0; 16]),
-            by_name: BTreeMap::new(),
-            fixed: true,
+            of: Of::Nonce,
         }
     }
 
-    fn of(&self, name: &str) -> Result<Salt, ApprovalError> {
-        match self.by_name.get(name) {
-            Some(salt) => Ok(*salt),
-            None if self.fixed => Ok(self.nonce),
-            None => Salt::random(),
-        }
+    /// The salt of a name, which stands in two parts.
+    fn of(&mut self, prefix: &str, name: &str) -> Result<Salt, ApprovalError> {
+        let draw = match &mut self.of {
+            Of::Nonce => return Ok(self.nonce),
+            Of::Drawn(draw) => draw,
+            Of::Names(by_name, draw) => match by_name.get(&[prefix, name].concat()) {
+                Some(salt) => return Ok(*salt),
+                None => draw,
+            },
+        };
+        Ok(Salt::from_bytes(draw.take()?))
     }
 }
 
@@ -337,22 +360,24 @@ impl SealedAction {
         claims: AgentClaims,
         request_id: RequestId,
         expires_at: Timestamp,
-        salts: &Salts,
+        salts: &mut Salts,
         key: &RedactionKey,
     ) -> Result<Self, ApprovalError> {
-        let mut disclosures = Vec::new();
-        let mut words = |name: &str, text: &Option<String>| {
-            text.as_ref()
-                .map(|text| reveal(&mut disclosures, salts, name, &Value::Text(text.clone())))
-                .transpose()
+        let (action, nonce) = (&proposal.action, salts.nonce);
+        let mut seal = Seal {
+            disclosures: Vec::with_capacity(action.params.len() + 3),
+            used: Vec::with_capacity(action.params.len() + 3),
+            salts,
+            key,
         };
-        let resource = words("resource", &proposal.action.resource)?;
-        let reason = words("reason", &proposal.reason)?;
-        let rationale = words("rationale", &proposal.rationale)?;
-        let break_glass = words("break_glass", &proposal.break_glass)?;
-        let params = seal_params(&proposal.action, salts, key, &mut disclosures)?;
-        let action = &proposal.action;
-        let record = ActionRecord {
+        // In the order of `ActionRecord::disclosed`.
+        let params = seal.params(action)?;
+        let resource = seal.words("resource", &action.resource)?;
+        let reason = seal.words("reason", &proposal.reason)?;
+        let rationale = seal.words("rationale", &proposal.rationale)?;
+        let break_glass = seal.words("break_glass", &proposal.break_glass)?;
+        let (disclosures, salts) = (seal.disclosures, seal.used);
+        let record = FixedRecord::from(ActionRecord {
             request_id,
             scope: action.scope.clone(),
             function: action.function.clone(),
@@ -369,20 +394,21 @@ impl SealedAction {
             claims,
             sponsor: proposal.requester.sponsor().cloned(),
             owner: proposal.requester.owner().cloned(),
-            nonce: salts.nonce.to_text(),
+            nonce: nonce.to_text(),
             expires_at,
-        };
+        });
         let digest = record.digest()?;
         Ok(Self {
             record,
             digest,
             disclosures,
+            salts,
         })
     }
 
     /// The record.
     #[must_use]
-    pub fn record(&self) -> &ActionRecord {
+    pub fn record(&self) -> &FixedRecord {
         &self.record
     }
 
@@ -398,57 +424,89 @@ impl SealedAction {
         &self.disclosures
     }
 
+    /// Takes out what opens the commitments: it is not kept by whoever waits for people.
+    pub(crate) fn take_disclosures(&mut self) -> Vec<Disclosure> {
+        std::mem::take(&mut self.disclosures)
+    }
+
     /// The random parts, to seal live arguments the same way later.
     #[must_use]
     pub fn salts(&self) -> Option<Salts> {
-        self.record.salts(&self.disclosures)
+        let nonce = Salt::parse(&self.record.nonce).ok()?;
+        let by_name = self.record.names().zip(self.salts.iter().copied());
+        let of = Of::Names(by_name.collect(), Draw::default());
+        Some(Salts { nonce, of })
     }
 }
 
-fn seal_params(
-    action: &Action,
-    salts: &Salts,
-    key: &RedactionKey,
-    disclosures: &mut Vec<Disclosure>,
-) -> Result<Vec<SealedParam>, ApprovalError> {
-    let mut params: Vec<SealedParam> = Vec::with_capacity(action.params.len());
-    for param in &action.params {
-        if params.iter().any(|have| have.name == param.name()) {
-            return Err(ApprovalError::new(
-                Code::NonCanonical,
-                format!("two parameters are called `{}`", param.name()),
-            ));
-        }
-        let name = param_name(param.name());
-        let sd = if param.is_redacted() {
-            key.commit(&disclosure(salts.nonce, &name, param.value()))
-        } else {
-            reveal(disclosures, salts, &name, param.value())?
-        };
-        params.push(SealedParam {
-            name: param.name().to_owned(),
-            sd,
-            redacted: param.is_redacted(),
-        });
-    }
-    Ok(params)
+/// A seal in the making.
+struct Seal<'a> {
+    disclosures: Vec<Disclosure>,
+    used: Vec<Salt>,
+    salts: &'a mut Salts,
+    key: &'a RedactionKey,
 }
+
+impl Seal<'_> {
+    fn params(&mut self, action: &Action) -> Result<Vec<SealedParam>, ApprovalError> {
+        let mut params: Vec<SealedParam> = Vec::with_capacity(action.params.len());
+        for param in &action.params {
+            if params.iter().any(|have| have.name == param.name()) {
+                return Err(ApprovalError::new(
+                    Code::NonCanonical,
+                    format!("two parameters are called `{}`", param.name()),
+                ));
+            }
+            let (name, text) = (param.name(), param.text());
+            let sd = if param.is_redacted() {
+                let nonce = self.salts.nonce;
+                self.key.commit(&disclosure_of(nonce, &[ARGS, name], text))
+            } else {
+                self.reveal(ARGS, name, text)?
+            };
+            params.push(SealedParam {
+                name: name.to_owned(),
+                sd,
+                redacted: param.is_redacted(),
+            });
+        }
+        Ok(params)
+    }
+
+    fn words(
+        &mut self,
+        name: &str,
+        words: &Option<String>,
+    ) -> Result<Option<Commitment>, ApprovalError> {
+        let Some(words) = words else {
+            return Ok(None);
+        };
+        let text = canonical::to_text(words).map_err(refuse)?;
+        self.reveal("", name, &text).map(Some)
+    }
+
+    /// Commits to a value, given its canonical text.
+    fn reveal(
+        &mut self,
+        prefix: &str,
+        name: &str,
+        text: &str,
+    ) -> Result<Commitment, ApprovalError> {
+        let salt = self.salts.of(prefix, name)?;
+        let opened = Disclosure::from_text(disclosure_of(salt, &[prefix, name], text));
+        let commitment = opened.commitment.clone();
+        self.disclosures.push(opened);
+        self.used.push(salt);
+        Ok(commitment)
+    }
+}
+
+/// What a parameter is called in its disclosure: this and its name.
+const ARGS: &str = "args.";
 
 /// What a parameter is called in its disclosure.
 pub(crate) fn param_name(name: &str) -> String {
-    format!("args.{name}")
-}
-
-fn reveal(
-    into: &mut Vec<Disclosure>,
-    salts: &Salts,
-    name: &str,
-    value: &Value,
-) -> Result<Commitment, ApprovalError> {
-    let opened = Disclosure::with(salts.of(name)?, name, value);
-    let commitment = opened.commitment.clone();
-    into.push(opened);
-    Ok(commitment)
+    format!("{ARGS}{name}")
 }
 
 fn refuse(error: canonical::NonCanonical) -> ApprovalError {

@@ -197,6 +197,7 @@ async fn threat_42_every_field_reads_back_as_it_was() {
             match event {
                 Event::Created(created) => {
                     let Created { action, .. } = *created;
+                    let action = (*action).clone();
                     let claims = action.claims;
                     for said in [
                         claims.software,

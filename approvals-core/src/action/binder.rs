@@ -1,5 +1,6 @@
 //! Collects the values of one call, synchronously, so that no borrow is held while people think.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::{Action, GuardedFn};
@@ -16,17 +17,17 @@ use crate::error::{ApprovalError, Code};
     note = "derive `serde::Serialize` for it, or name what to bind with `args(name = expr)`, or leave it out with `skip(..)`: the request then says that it is not covered"
 )]
 pub trait Shown {
-    /// The canonical value.
+    /// The canonical text of the value.
     ///
     /// # Errors
     /// [`NonCanonical`] when the value has no single canonical form.
-    fn canonical(&self) -> Result<Value, NonCanonical>;
+    fn canonical(&self) -> Result<String, NonCanonical>;
 }
 
 #[diagnostic::do_not_recommend]
 impl<T: serde::Serialize + ?Sized> Shown for T {
-    fn canonical(&self) -> Result<Value, NonCanonical> {
-        canonical::to_value(self)
+    fn canonical(&self) -> Result<String, NonCanonical> {
+        canonical::to_text(self)
     }
 }
 
@@ -64,10 +65,10 @@ impl Binder<'_> {
 
     fn push<T: Shown + ?Sized>(&mut self, name: &'static str, redacted: bool, value: &T) {
         match value.canonical() {
-            Ok(value) => self.bound.params.push(BoundParam {
-                name: name.to_owned(),
+            Ok(text) => self.bound.params.push(Given {
+                name,
                 redacted,
-                value,
+                text,
             }),
             // The first problem is enough to refuse the call.
             Err(error) => {
@@ -89,19 +90,28 @@ impl Binder<'_> {
 #[derive(Debug)]
 pub struct Bound {
     guarded: &'static GuardedFn,
-    params: Vec<BoundParam>,
+    params: Vec<Given>,
     reason: Option<String>,
     resource: Option<String>,
     environment: Option<String>,
     problem: Option<String>,
 }
 
+/// One value as the call gave it: its canonical text, which nobody has read yet.
+struct Given {
+    name: &'static str,
+    redacted: bool,
+    text: String,
+}
+
 /// One named value of one call.
 #[derive(Clone)]
 pub struct BoundParam {
-    name: String,
+    name: Cow<'static, str>,
     redacted: bool,
     value: Value,
+    // INVARIANT: the canonical text of the value.
+    text: String,
 }
 
 impl BoundParam {
@@ -109,8 +119,9 @@ impl BoundParam {
     #[must_use]
     pub fn new(name: impl Into<String>, value: Value) -> Self {
         Self {
-            name: name.into(),
+            name: Cow::Owned(name.into()),
             redacted: false,
+            text: value.to_text(),
             value,
         }
     }
@@ -119,8 +130,9 @@ impl BoundParam {
     #[must_use]
     pub fn redacted(name: impl Into<String>, value: Value) -> Self {
         Self {
-            name: name.into(),
+            name: Cow::Owned(name.into()),
             redacted: true,
+            text: value.to_text(),
             value,
         }
     }
@@ -143,8 +155,35 @@ impl BoundParam {
         (!self.redacted).then_some(&self.value)
     }
 
-    pub(crate) fn value(&self) -> &Value {
-        &self.value
+    /// The canonical text of the value.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Given {
+    fn read(self) -> Result<BoundParam, ApprovalError> {
+        let value = canonical::parse_own(self.text.as_bytes()).map_err(|error| {
+            let message = format!("parameter `{}`: {error}", self.name);
+            ApprovalError::new(Code::NonCanonical, message)
+        })?;
+        Ok(BoundParam {
+            name: Cow::Borrowed(self.name),
+            redacted: self.redacted,
+            value,
+            text: self.text,
+        })
+    }
+
+    fn is(&self, param: &BoundParam) -> bool {
+        self.name == param.name && self.redacted == param.redacted && self.text == param.text
+    }
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // INVARIANT: values reach no log, whether redacted or not.
+        write!(f, "{}=..", self.name)
     }
 }
 
@@ -176,6 +215,32 @@ impl Bound {
         self.guarded
     }
 
+    /// Whether these are the values of that action, in the author's same words: every text that
+    /// its digest binds is compared byte by byte.
+    pub(crate) fn is(&self, action: &Action, reason: &Option<String>) -> bool {
+        let guarded = self.guarded;
+        let params = self.params.iter();
+        self.problem.is_none()
+            && guarded.scope == action.scope.as_str()
+            && guarded.function == action.function
+            && guarded.schema() == action.schema
+            && guarded.not_covered().eq(&action.not_covered)
+            && self.params.len() == action.params.len()
+            && params
+                .zip(&action.params)
+                .all(|(given, param)| given.is(param))
+            && self.resource == action.resource
+            && self.environment == action.environment
+            && self.reason == *reason
+    }
+
+    /// Says where it is when the call did not.
+    pub(crate) fn environment_or(&mut self, environment: &Option<String>) {
+        if self.environment.is_none() {
+            self.environment.clone_from(environment);
+        }
+    }
+
     /// The action and the author's reason.
     ///
     /// # Errors
@@ -195,7 +260,11 @@ impl Bound {
             scope,
             function: self.guarded.function.to_owned(),
             schema: self.guarded.schema(),
-            params: self.params,
+            params: self
+                .params
+                .into_iter()
+                .map(Given::read)
+                .collect::<Result<_, _>>()?,
             not_covered: self.guarded.not_covered().map(str::to_owned).collect(),
             resource: self.resource,
             environment: self.environment,

@@ -110,9 +110,15 @@ impl Value {
     /// The canonical bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_text().into_bytes()
+    }
+
+    /// The canonical bytes, which are text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
         let mut out = String::with_capacity(64);
         write::value(&mut out, self);
-        out.into_bytes()
+        out
     }
 
     /// The text, when this is one.
@@ -202,9 +208,41 @@ pub fn to_value<T: serde::Serialize + ?Sized>(value: &T) -> Result<Value, NonCan
 /// # Errors
 /// [`NonCanonical`] when the value has no single canonical form, or its `Serialize` fails.
 pub fn to_bytes<T: serde::Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, NonCanonical> {
-    let mut sheet = ser::Sheet::with_capacity(1024);
+    to_text(value).map(String::into_bytes)
+}
+
+/// The canonical bytes of anything serializable, which are text.
+///
+/// # Errors
+/// [`NonCanonical`] when the value has no single canonical form, or its `Serialize` fails.
+pub fn to_text<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, NonCanonical> {
+    append(String::with_capacity(64), value)
+}
+
+/// Prints the canonical bytes of a value behind a text.
+pub(crate) fn append<T: serde::Serialize + ?Sized>(
+    text: String,
+    value: &T,
+) -> Result<String, NonCanonical> {
+    let mut sheet = ser::Sheet::onto(text);
     value.serialize(ser::Serializer::new(&mut sheet))?;
-    Ok(sheet.into_text().into_bytes())
+    Ok(sheet.into_text())
+}
+
+/// Prints a part of a text, as it stands between its quotes, behind another.
+pub(crate) fn escape_onto(out: &mut String, part: &str) {
+    write::escaped(out, part);
+}
+
+/// Prints a whole number behind a text.
+pub(crate) fn number_onto(out: &mut String, number: u64) {
+    write::unsigned(out, number);
+}
+
+/// Prints a text in the form that its `Display` gives it behind another.
+pub(crate) fn display_onto<T: std::fmt::Display + ?Sized>(out: &mut String, text: &T) {
+    // A text in memory takes whatever is written to it, and our own forms never fail.
+    let _ = write::displayed(out, text);
 }
 
 /// Why a value has no single canonical form.

@@ -24,9 +24,10 @@ struct Member {
 }
 
 impl Sheet {
-    pub(super) fn with_capacity(bytes: usize) -> Self {
+    /// A sheet that goes on behind this text.
+    pub(super) fn onto(text: String) -> Self {
         Self {
-            text: String::with_capacity(bytes),
+            text,
             ..Self::default()
         }
     }

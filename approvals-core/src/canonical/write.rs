@@ -39,11 +39,33 @@ pub(super) fn value(out: &mut String, value_: &Value) {
 
 fn integer(out: &mut String, number: i128) {
     use std::fmt::Write;
-    // Formatting a 64-bit number is much cheaper, and nearly all are.
-    let _ = match i64::try_from(number) {
-        Ok(small) => write!(out, "{small}"),
-        Err(_) => write!(out, "{number}"),
-    };
+    // Nearly all have 64 bits, which are much cheaper to print.
+    match u64::try_from(number.unsigned_abs()) {
+        Ok(small) => {
+            if number < 0 {
+                out.push('-');
+            }
+            unsigned(out, small);
+        }
+        Err(_) => {
+            let _ = write!(out, "{number}");
+        }
+    }
+}
+
+pub(super) fn unsigned(out: &mut String, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut used = 0;
+    for slot in digits.iter_mut().rev() {
+        *slot = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        used += 1;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    let text = digits.get(digits.len() - used..).unwrap_or_default();
+    out.push_str(std::str::from_utf8(text).unwrap_or_default());
 }
 
 pub(super) fn float(out: &mut String, number: f64) {
@@ -80,9 +102,16 @@ pub(super) fn displayed<T: fmt::Display + ?Sized>(out: &mut String, text: &T) ->
     Ok(())
 }
 
-fn escaped(out: &mut String, text: &str) {
+pub(super) fn escaped(out: &mut String, text: &str) {
     use std::fmt::Write;
     let odd = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    // Most texts have nothing to escape, and looking at many bytes at once is much cheaper.
+    let (blocks, rest) = text.as_bytes().as_chunks::<16>();
+    let any = |bytes: &[u8]| bytes.iter().fold(false, |any, byte| any | odd(*byte));
+    if !blocks.iter().any(|block| any(block)) && !any(rest) {
+        out.push_str(text);
+        return;
+    }
     let mut plain_from = 0;
     for (place, byte) in text.bytes().enumerate() {
         if !odd(byte) {

@@ -5,7 +5,7 @@ use super::stage::Stage;
 use super::store_error;
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::error::{ApprovalError, Code};
-use crate::id::RequestId;
+use crate::id::{Draw, RequestId};
 use crate::sealed::Disclosure;
 
 impl Engine {
@@ -26,6 +26,7 @@ impl Engine {
         if let Some(key) = stage.disclosure_key {
             self.vault.seal_with(key).map_err(|error| lost(&error))?;
         }
+        let mut draw = Draw::default();
         let staged = stage.batch.data_keys.iter().find(|(of, _)| *of == request);
         let have = match staged {
             Some((_, key)) => Some(key.clone()),
@@ -38,14 +39,11 @@ impl Engine {
                 (key.map_err(|error| sealed_away(request, &error))?, None)
             }
             None => {
-                let (key, wrapped) = self.vault.new_key(request)?;
+                let (key, wrapped) = self.vault.new_key(request, &mut draw)?;
                 (key, Some(wrapped))
             }
         };
-        let sealed = disclosures
-            .iter()
-            .map(|disclosure| self.vault.seal(request, &key, disclosure))
-            .collect::<Result<_, _>>()?;
+        let sealed = self.vault.seal(request, &key, disclosures, &mut draw)?;
         Ok(Envelope::new(new, sealed))
     }
 }

@@ -8,9 +8,9 @@ use crate::clock::Timestamp;
 use crate::digest::PolicyDigest;
 use crate::envelope::{DisclosureKeyId, Envelope};
 use crate::error::{ApprovalError, Code};
-use crate::id::{BootId, PersonId, RecordId, RequestId};
+use crate::id::{BootId, PersonId, RequestId};
 use crate::ledger::{
-    AuditRecord, Entry, Frontier, LogEvent, Origin, Previous, StoredRecord, Writer, leaf_hash,
+    EntryRef, Frontier, Leaf, LogEvent, Origin, Previous, StoredRecord, Writer, leaf_hash,
     tiles::grow,
 };
 use crate::lifecycle::{Event, Glass, Phase, RequestState, denial_counters};
@@ -79,7 +79,7 @@ impl Stage {
         if event.is_about_keys() {
             self.signed_in.push(self.frontier.size());
         }
-        let (stored, _) = self.encode(Entry::Log(event), None, at, log, 0)?;
+        let (stored, _) = self.encode(EntryRef::Log(&event), None, at, log, 0)?;
         self.push(stored, None, at);
         Ok(())
     }
@@ -108,7 +108,7 @@ impl Stage {
                 }
             }
             let (stored, here) =
-                self.encode(Entry::Request(request, event.clone()), last, at, log, ahead)?;
+                self.encode(EntryRef::Request(request, event), last, at, log, ahead)?;
             last = Some(here);
             let asked = state
                 .as_ref()
@@ -162,7 +162,7 @@ impl Stage {
 
     fn encode(
         &self,
-        entry: Entry,
+        entry: EntryRef<'_>,
         previous: Option<Previous>,
         at: Timestamp,
         log: &Origin,
@@ -173,12 +173,12 @@ impl Stage {
             boot: self.boot,
             n: self.written + ahead,
         };
-        // Whoever uses an approval up has named the record already.
-        let id = match &entry {
-            Entry::Request(_, Event::Consumed(consumed)) => consumed.by.record,
-            _ => RecordId::random()?,
+        let id = match entry {
+            // Whoever uses an approval up has named the record already.
+            EntryRef::Request(_, Event::Consumed(consumed)) => consumed.by.record,
+            _ => writer.names(),
         };
-        let record = AuditRecord {
+        let record = Leaf {
             seq,
             at,
             id,

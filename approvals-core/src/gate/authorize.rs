@@ -6,12 +6,12 @@ use super::consume::Port;
 use super::hold::Hold;
 use super::propose::propose;
 use super::{Call, Inner};
-use crate::canonical::{self, Value};
+use crate::canonical;
 use crate::clock::Timestamp;
 use crate::commit::{Answer, Work};
 use crate::digest::{ActionDigest, Commitment};
 use crate::error::{ApprovalError, Code};
-use crate::id::{PersonId, RequestId};
+use crate::id::{Draw, PersonId, RequestId};
 use crate::lifecycle::{Ask, Command, Created, RequestState};
 use crate::permit::Permit;
 use crate::policy::Policy;
@@ -103,6 +103,7 @@ impl Asking {
             mut hold,
             answer,
             sealed,
+            words,
         } = self.enter().await?;
         let request = hold.request();
         tracing::Span::current().record("approval.request", tracing::field::display(request));
@@ -122,7 +123,7 @@ impl Asking {
         };
         let state = waited?;
         hold.release();
-        self.permit(state, &sealed)
+        self.permit(state, sealed, words)
     }
 
     /// Whether the caller named this one call itself.
@@ -146,15 +147,16 @@ impl Asking {
         let asked_at = self.inner.clock.now();
         let engines = &self.inner.engines;
         let judgement = engines.judge(&policy, &self.proposal, asked_at).await;
-        let request = RequestId::random()?;
+        let mut draw = Draw::default();
+        let request = RequestId::from_bytes(draw.take()?);
         let (decide_within, use_within) = judgement.evaluation.times();
         let expires_at = asked_at.after(decide_within);
-        let sealed = SealedAction::seal(
+        let mut sealed = SealedAction::seal(
             &self.proposal,
             self.claims.clone(),
             request,
             expires_at,
-            &Salts::fresh()?,
+            &mut Salts::drawn(draw)?,
             &self.inner.key,
         )?;
         let created = Created {
@@ -171,7 +173,7 @@ impl Asking {
         let command = Command::Ask(Box::new(ask));
         let work = Work::Command {
             command,
-            disclosures: sealed.disclosures().to_vec(),
+            disclosures: sealed.take_disclosures(),
             attach_closed: self.is_named(),
         };
         // The hold comes first: from the moment the ask is queued, going away withdraws it, and
@@ -183,6 +185,7 @@ impl Asking {
             hold,
             answer,
             sealed,
+            words: Arc::clone(&self.proposal),
         })
     }
 
@@ -193,7 +196,7 @@ impl Asking {
         // It may have changed since it was found: only what is looked at now will be told further.
         let looked = self.inner.patient(self.inner.journal.look(id)).await?;
         let (state, seq) = looked.ok_or_else(|| gone(id))?;
-        let sealed = self.same_as(&state).await?;
+        let (sealed, words) = self.same_as(&state).await?;
         hold.cancel = !self.detach;
         let state = Some(Arc::new(state));
         let answer = Answer {
@@ -207,6 +210,7 @@ impl Asking {
             hold,
             answer,
             sealed,
+            words,
         })
     }
 
@@ -215,11 +219,11 @@ impl Asking {
     fn key(&self) -> Result<Option<IdempotencyKey>, ApprovalError> {
         let who = self.proposal.requester.agent().as_str();
         let named = match &self.agent.idempotency_key {
-            Some(key) => Value::List(vec![text("key"), text(who), text(key)]),
+            Some(key) => List::of(["key", who, key]).end(),
             None if self.agent.run.is_none() && self.agent.tool_call.is_none() => return Ok(None),
             None => {
                 // A fixed seal of the content: nothing in it is random or depends on the time.
-                let nothing = Salts::fixed();
+                let mut nothing = Salts::fixed();
                 let zero = RequestId::from_bytes([0; 16]);
                 let mut proposal = (*self.proposal).clone();
                 // What the agent says may change from try to try; what it asks may not.
@@ -230,16 +234,16 @@ impl Asking {
                     self.claims.clone(),
                     zero,
                     Timestamp::from_micros(0),
-                    &nothing,
+                    &mut nothing,
                     &self.inner.key,
                 )?;
-                let value = canonical::to_value(sealed.record())
-                    .map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
-                Value::List(vec![text("run"), text(who), value])
+                let mut named = List::of(["run", who]);
+                named.item(sealed.record().text()?);
+                named.end()
             }
         };
         Ok(Some(IdempotencyKey::from_bytes(
-            self.inner.key.fingerprint(&named.to_bytes()),
+            self.inner.key.fingerprint(named.as_bytes()),
         )))
     }
 
@@ -247,24 +251,28 @@ impl Asking {
     /// the name on record gives nothing away.
     fn content(&self) -> ContentKey {
         let action = &self.proposal.action;
-        let words = |words: &Option<String>| words.as_deref().map_or(Value::Null, text);
-        let params = action
-            .params
-            .iter()
-            .map(|param| Value::List(vec![text(param.name()), param.value().clone()]));
-        let content = Value::List(vec![
-            text("content"),
-            text(action.scope.as_str()),
-            Value::List(params.collect()),
-            words(&action.resource),
-            words(&action.environment),
-            words(&action.tenant),
-        ]);
-        ContentKey::from_bytes(self.inner.key.fingerprint(&content.to_bytes()))
+        let mut content = List::of(["content", action.scope.as_str()]);
+        let mut params = List::default();
+        for param in &action.params {
+            let mut named = List::of([param.name()]);
+            named.item(param.text());
+            params.item(&named.end());
+        }
+        content.item(&params.end());
+        for words in [&action.resource, &action.environment, &action.tenant] {
+            match words {
+                Some(words) => content.text(words),
+                None => content.item("null"),
+            }
+        }
+        ContentKey::from_bytes(self.inner.key.fingerprint(content.end().as_bytes()))
     }
 
     /// Seals this call as the request on record was sealed, and refuses it when it differs.
-    async fn same_as(&self, state: &RequestState) -> Result<SealedAction, ApprovalError> {
+    async fn same_as(
+        &self,
+        state: &RequestState,
+    ) -> Result<(SealedAction, Arc<Proposal>), ApprovalError> {
         let id = state.id();
         if let Some(authority) = state.erased() {
             let message = format!(
@@ -273,22 +281,23 @@ impl Asking {
             return Err(ApprovalError::new(Code::Replay, message).with_request(id));
         }
         let disclosures = self.inner.journal.disclosures(id).await?;
-        let salts = state
+        let mut salts = state
             .action()
             .salts(&disclosures)
             .ok_or_else(|| different(id))?;
         let proposal = (*self.proposal).clone();
         let proposal = in_recorded_words(proposal, state.action(), &disclosures);
-        let sealed = SealedAction::seal(
+        let mut sealed = SealedAction::seal(
             &proposal,
             self.claims.clone(),
             id,
             state.expires_at(),
-            &salts,
+            &mut salts,
             &self.inner.key,
         )?;
         if sealed.digest() == state.digest() {
-            Ok(sealed)
+            drop(sealed.take_disclosures());
+            Ok((sealed, Arc::new(proposal)))
         } else {
             Err(different(id))
         }
@@ -297,32 +306,22 @@ impl Asking {
     fn permit(
         &self,
         state: Arc<RequestState>,
-        sealed: &SealedAction,
+        sealed: SealedAction,
+        words: Arc<Proposal>,
     ) -> Result<Permit, ApprovalError> {
         let (request, digest) = (state.id(), sealed.digest());
-        let salts = sealed.salts().ok_or_else(|| different(request))?;
-        let (inner, record, approved) = (
-            Arc::clone(&self.inner),
-            sealed.record().clone(),
-            Arc::clone(&self.proposal),
-        );
-        let proposal = (*self.proposal).clone();
-        let words = in_recorded_words(proposal, sealed.record(), sealed.disclosures());
-        let reseal = move |live: crate::action::Bound| -> Result<ActionDigest, ApprovalError> {
-            let (mut action, reason) = live.into_action()?;
-            inner.place(&mut action, &approved.action.tenant);
-            let mut live = Proposal::new(approved.requester.clone(), action);
-            (live.reason, live.rationale) = (reason, words.rationale);
-            live.break_glass = words.break_glass;
-            SealedAction::seal(
-                &live,
-                record.claims,
-                record.request_id,
-                record.expires_at,
-                &salts,
-                &inner.key,
-            )
-            .map(|sealed| sealed.digest())
+        if digest != state.digest() {
+            return Err(different(request));
+        }
+        let inner = Arc::clone(&self.inner);
+        let reseal = move |mut live: crate::action::Bound| -> Result<ActionDigest, ApprovalError> {
+            live.environment_or(&inner.options.environment);
+            // INVARIANT: the digest binds the texts of this very proposal, and nothing but these
+            // can have changed. Where none has, it is that digest, and need not be computed again.
+            if live.is(&words.action, &words.reason) {
+                return Ok(digest);
+            }
+            inner.digest_of(live, &words, &sealed)
         };
         let port = Port::new(Arc::clone(&self.inner), Arc::clone(&self.proposal), state);
         Permit::assertion(request, digest, Arc::new(port), Box::new(reseal))
@@ -334,9 +333,31 @@ struct Asked {
     hold: Hold,
     answer: Answer,
     sealed: SealedAction,
+    /// What was sealed: the proposal, with the agent's words as they are on record.
+    words: Arc<Proposal>,
 }
 
 impl Inner {
+    /// The digest of other values, sealed as the approved ones were.
+    fn digest_of(
+        &self,
+        live: crate::action::Bound,
+        approved: &Proposal,
+        sealed: &SealedAction,
+    ) -> Result<ActionDigest, ApprovalError> {
+        let record = sealed.record();
+        let mut salts = sealed.salts().ok_or_else(|| different(record.request_id))?;
+        let (mut action, reason) = live.into_action()?;
+        self.place(&mut action, &approved.action.tenant);
+        let mut live = Proposal::new(approved.requester.clone(), action);
+        live.reason = reason;
+        live.rationale.clone_from(&approved.rationale);
+        live.break_glass.clone_from(&approved.break_glass);
+        let (claims, id) = (record.claims.clone(), record.request_id);
+        SealedAction::seal(&live, claims, id, record.expires_at, &mut salts, &self.key)
+            .map(|sealed| sealed.digest())
+    }
+
     /// What the directory says of a person; a directory that fails or hangs is a no.
     pub(super) async fn standing(
         &self,
@@ -404,6 +425,34 @@ fn different(request: RequestId) -> ApprovalError {
     ApprovalError::new(Code::ActionMismatch, message).with_request(request)
 }
 
-fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+/// A canonical list in the making.
+#[derive(Default)]
+struct List(String);
+
+impl List {
+    fn of<const N: usize>(texts: [&str; N]) -> Self {
+        let mut list = Self::default();
+        texts.into_iter().for_each(|text| list.text(text));
+        list
+    }
+
+    fn text(&mut self, text: &str) {
+        self.item("\"");
+        canonical::escape_onto(&mut self.0, text);
+        self.0.push('"');
+    }
+
+    /// Adds what is canonical already.
+    fn item(&mut self, text: &str) {
+        self.0.push(if self.0.is_empty() { '[' } else { ',' });
+        self.0.push_str(text);
+    }
+
+    fn end(mut self) -> String {
+        if self.0.is_empty() {
+            self.0.push('[');
+        }
+        self.0.push(']');
+        self.0
+    }
 }

@@ -21,6 +21,7 @@ mod verify;
 mod witness;
 
 pub use anchor::WitnessedHead;
+pub(crate) use body::{EntryRef, Leaf};
 pub use key::{KeyError, LedgerKey, Secrets};
 pub use keychain::{KeyChain, KeyEnd, KeyFault, KeyRevocation, KeyRotation, KeySpan};
 pub use note::{

@@ -6,7 +6,7 @@ use crate::digest::PolicyDigest;
 use crate::id::{BootId, PersonId, RecordId, RequestId};
 use crate::lifecycle::Event;
 
-use super::body::Body;
+use super::body::{Body, EntryRef, Leaf};
 use super::{
     Hash, KeyRevocation, KeyRotation, Origin, PolicyChange, SignedCheckpoint, VerifierKey,
 };
@@ -41,6 +41,16 @@ pub struct Writer {
     pub boot: BootId,
     /// Its records so far, from 0.
     pub n: u64,
+}
+
+impl Writer {
+    /// The name of a record that nobody has named before it was written: no other record of any
+    /// process has it, since the start of each has a random name of its own.
+    pub(crate) fn names(self) -> RecordId {
+        let start = u128::from_be_bytes(*self.boot.as_bytes());
+        let place = u128::from(self.n) + 1;
+        RecordId::from_bytes(start.wrapping_add(place).to_be_bytes())
+    }
 }
 
 /// Points back to an earlier record and binds its bytes.
@@ -153,15 +163,15 @@ impl AuditRecord {
     /// # Errors
     /// [`FormatError`] when they are longer than [`MAX_RECORD`].
     pub fn encode(&self, log: &Origin) -> Result<Vec<u8>, FormatError> {
-        let bytes = canonical::to_bytes(&Body::of(self, log))
-            .map_err(|error| FormatError(error.to_string()))?;
-        if bytes.len() > MAX_RECORD {
-            return Err(FormatError(format!(
-                "the record takes {} bytes and may take {MAX_RECORD}; pass fewer parameters",
-                bytes.len()
-            )));
-        }
-        Ok(bytes)
+        let leaf = Leaf {
+            seq: self.seq,
+            at: self.at,
+            id: self.id,
+            writer: self.writer,
+            previous: self.previous,
+            entry: EntryRef::from(&self.entry),
+        };
+        leaf.encode(log)
     }
 
     /// Reads stored bytes.
@@ -207,7 +217,7 @@ impl AuditRecord {
     /// The kind, as it stands in the record.
     #[must_use]
     pub fn kind(&self) -> &str {
-        super::body::kind(&self.entry)
+        EntryRef::from(&self.entry).kind()
     }
 
     /// The request it is about.

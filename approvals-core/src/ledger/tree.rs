@@ -82,7 +82,7 @@ impl Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::digest::hex(&self.0))
+        f.write_str(std::str::from_utf8(&crate::digest::hex32(&self.0)).unwrap_or_default())
     }
 }
 

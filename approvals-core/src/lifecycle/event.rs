@@ -10,7 +10,7 @@ use crate::policy::Requirement;
 use crate::principal::Assurance;
 use crate::request::{ContentKey, IdempotencyKey, Outcome, PolicyRef};
 use crate::review::{Evidence, Vote};
-use crate::sealed::ActionRecord;
+use crate::sealed::FixedRecord;
 
 /// One thing that happened to a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,7 +93,7 @@ impl Event {
 #[non_exhaustive]
 pub struct Created {
     /// The action, every value bound.
-    pub action: ActionRecord,
+    pub action: FixedRecord,
     /// What binds it.
     pub digest: ActionDigest,
     /// The policy asked.

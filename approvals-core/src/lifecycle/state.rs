@@ -12,7 +12,7 @@ use crate::id::{PersonId, RequestId};
 use crate::policy::Requirement;
 use crate::request::{IdempotencyKey, Outcome, PolicyRef, Progress, Status};
 use crate::review::Vote;
-use crate::sealed::ActionRecord;
+use crate::sealed::FixedRecord;
 
 /// One request, as its records tell it.
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ impl RequestState {
 
     /// What was asked.
     #[must_use]
-    pub fn action(&self) -> &ActionRecord {
+    pub fn action(&self) -> &FixedRecord {
         &self.created.action
     }
 

@@ -83,7 +83,7 @@ fn ask_for(proposal: &Proposal, evaluation: Evaluation) -> Command {
         AgentClaims::of(&agent()).unwrap(),
         RequestId::from_bytes([1; 16]),
         at(60),
-        &Salts::fresh().unwrap(),
+        &mut Salts::fresh().unwrap(),
         &key,
     )
     .unwrap();

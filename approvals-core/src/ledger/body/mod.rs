@@ -1,16 +1,18 @@
 //! The members of a record, as they stand in the bytes.
 
+mod line;
 mod parts;
 mod read;
 mod write;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use super::record::{AuditRecord, Entry, FormatError, LogEvent, Previous, Writer};
+use super::record::{AuditRecord, Entry, FormatError, LogEvent, MAX_RECORD, Previous, Writer};
 use super::{Hash, Origin, VerifierKey};
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
-use crate::id::RecordId;
+use crate::id::{RecordId, RequestId};
+use crate::lifecycle::Event;
 use crate::policy::Requirement;
 use crate::request::{ContentKey, IdempotencyKey, PolicyRef};
 use crate::review::Evidence;
@@ -22,7 +24,7 @@ use parts::{
 
 macro_rules! members {
     ($($(#[$meta:meta])* $name:ident : $ty:ty),* $(,)?) => {
-        #[derive(Serialize, Deserialize)]
+        #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(super) struct Body {
             v: u8,
@@ -32,23 +34,10 @@ macro_rules! members {
             kind: String,
             id: RecordId,
             writer: Writer,
-            $(#[serde(default, skip_serializing_if = "Option::is_none")] $(#[$meta])* $name: Option<$ty>,)*
+            $(#[serde(default)] $(#[$meta])* $name: Option<$ty>,)*
         }
 
         impl Body {
-            fn empty(record: &AuditRecord, log: &Origin) -> Self {
-                Self {
-                    v: 1,
-                    log: log.as_str().to_owned(),
-                    seq: record.seq,
-                    at: record.at,
-                    kind: kind(&record.entry).to_owned(),
-                    id: record.id,
-                    writer: record.writer,
-                    $($name: None,)*
-                }
-            }
-
             /// The members that are there, beside those that every record has.
             fn present(&self) -> impl Iterator<Item = &'static str> {
                 [$(self.$name.as_ref().map(|_| stringify!($name)),)*].into_iter().flatten()
@@ -157,46 +146,72 @@ const KINDS: &[(&str, &[&str])] = &[
     ("disclosure.erased", &["subject", "erased"]),
 ];
 
-pub(super) fn kind(entry: &Entry) -> &str {
-    match entry {
-        Entry::Unknown(kind) => kind,
-        Entry::Log(LogEvent::Genesis { .. }) => "log.genesis",
-        Entry::Log(LogEvent::Opened { .. }) => "log.opened",
-        Entry::Log(LogEvent::KeyRotated(_)) => "key.rotated",
-        Entry::Log(LogEvent::KeyRevoked(_)) => "key.revoked",
-        Entry::Log(LogEvent::PolicyChanged(_)) => "policy.changed",
-        Entry::Log(LogEvent::PolicyPart { .. }) => "policy.part",
-        Entry::Log(LogEvent::PolicyLoaded { .. }) => "policy.loaded",
-        Entry::Log(LogEvent::Anchored(_)) => "anchor.recorded",
-        Entry::Log(LogEvent::Recovered { .. }) => "log.recovered",
-        Entry::Log(LogEvent::IdentityLinked { .. }) => "identity.linked",
-        Entry::Request(_, event) => event.kind(),
+/// One record to be written: what [`AuditRecord`] says, without holding it.
+pub(crate) struct Leaf<'a> {
+    pub(crate) seq: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) id: RecordId,
+    pub(crate) writer: Writer,
+    pub(crate) previous: Option<Previous>,
+    pub(crate) entry: EntryRef<'a>,
+}
+
+/// What it is about.
+#[derive(Clone, Copy)]
+pub(crate) enum EntryRef<'a> {
+    Request(RequestId, &'a Event),
+    Log(&'a LogEvent),
+    Unknown(&'a str),
+}
+
+impl<'a> EntryRef<'a> {
+    pub(super) fn kind(self) -> &'a str {
+        match self {
+            Self::Unknown(kind) => kind,
+            Self::Request(_, event) => event.kind(),
+            Self::Log(LogEvent::Genesis { .. }) => "log.genesis",
+            Self::Log(LogEvent::Opened { .. }) => "log.opened",
+            Self::Log(LogEvent::KeyRotated(_)) => "key.rotated",
+            Self::Log(LogEvent::KeyRevoked(_)) => "key.revoked",
+            Self::Log(LogEvent::PolicyChanged(_)) => "policy.changed",
+            Self::Log(LogEvent::PolicyPart { .. }) => "policy.part",
+            Self::Log(LogEvent::PolicyLoaded { .. }) => "policy.loaded",
+            Self::Log(LogEvent::Anchored(_)) => "anchor.recorded",
+            Self::Log(LogEvent::Recovered { .. }) => "log.recovered",
+            Self::Log(LogEvent::IdentityLinked { .. }) => "identity.linked",
+        }
+    }
+}
+
+impl<'a> From<&'a Entry> for EntryRef<'a> {
+    fn from(entry: &'a Entry) -> Self {
+        match entry {
+            Entry::Request(request, event) => Self::Request(*request, event),
+            Entry::Log(event) => Self::Log(event),
+            Entry::Unknown(kind) => Self::Unknown(kind),
+        }
+    }
+}
+
+impl Leaf<'_> {
+    /// The exact bytes that are stored and hashed.
+    pub(crate) fn encode(&self, log: &Origin) -> Result<Vec<u8>, FormatError> {
+        let bytes = self
+            .print(log)
+            .map_err(|error| FormatError(error.to_string()))?;
+        if bytes.len() > MAX_RECORD {
+            return Err(FormatError(format!(
+                "the record takes {} bytes and may take {MAX_RECORD}; pass fewer parameters",
+                bytes.len()
+            )));
+        }
+        Ok(bytes)
     }
 }
 
 impl Body {
     pub(super) fn knows(kind: &str) -> bool {
         KINDS.iter().any(|(known, _)| *known == kind)
-    }
-
-    pub(super) fn of(record: &AuditRecord, log: &Origin) -> Self {
-        let mut body = Self::empty(record, log);
-        match &record.entry {
-            Entry::Unknown(_) => {}
-            Entry::Log(event) => body.log_event(event),
-            Entry::Request(request, event) => {
-                let prev = record.previous.map(|previous| PrevBody {
-                    seq: previous.seq,
-                    leaf: format!("sha256:{}", previous.leaf.to_hex()),
-                });
-                body.subject = Some(Subject {
-                    request_id: *request,
-                    prev,
-                });
-                body.request_event(event);
-            }
-        }
-        body
     }
 
     pub(super) fn into_record(self, log: &Origin) -> Result<AuditRecord, FormatError> {

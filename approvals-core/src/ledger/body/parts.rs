@@ -14,7 +14,7 @@ use crate::policy::PolicyName;
 use crate::principal::Assurance;
 use crate::review::Vote;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct Subject {
     pub(super) request_id: RequestId,
@@ -22,14 +22,14 @@ pub(in crate::ledger) struct Subject {
     pub(super) prev: Option<PrevBody>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct PrevBody {
     pub(super) seq: u64,
     pub(super) leaf: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct Actor {
     pub(super) r#type: String,
@@ -37,7 +37,7 @@ pub(in crate::ledger) struct Actor {
     pub(super) id: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct ApprovedBody {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -45,7 +45,7 @@ pub(in crate::ledger) struct ApprovedBody {
     pub(super) until: Timestamp,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct Decision {
     pub(super) identity: String,
@@ -55,7 +55,7 @@ pub(in crate::ledger) struct Decision {
     pub(super) groups: BTreeSet<GroupName>,
 }
 
-#[derive(PartialEq, Serialize, Deserialize)]
+#[derive(PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct RefusalBody {
     pub(super) code: Code,
@@ -81,7 +81,7 @@ impl RefusalBody {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct OutcomeBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,7 +90,7 @@ pub(in crate::ledger) struct OutcomeBody {
     pub(super) duration_us: Option<u64>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::ledger) struct NoticeBody {
     pub(super) channel: String,

@@ -13,7 +13,7 @@ use crate::lifecycle::{
     PermitRefused, PostReviewed, ReviewRefused, Reviewed, Voided,
 };
 use crate::request::{Outcome, PolicyRef};
-use crate::sealed::ActionRecord;
+use crate::sealed::{ActionRecord, FixedRecord};
 
 impl Body {
     pub(super) fn into_log_event(self) -> Option<LogEvent> {
@@ -78,9 +78,10 @@ impl Body {
         };
         Some(match self.kind.as_str() {
             "request.created" => Event::Created(Box::new(Created {
-                action: *self
+                action: self
                     .action
-                    .filter(|action| asks(self.actor.as_ref(), action))?,
+                    .filter(|action| asks(self.actor.as_ref(), action))
+                    .map(|action| FixedRecord::from(*action))?,
                 digest: self.digest?,
                 policy: self.policy?,
                 requirement: self.requirement,

@@ -133,7 +133,7 @@ mod tests {
             AgentClaims::of(&agent).unwrap(),
             request(number),
             NOW,
-            &Salts::fresh().unwrap(),
+            &mut Salts::fresh().unwrap(),
             &RedactionKey::from_bytes(&[0; 32]),
         );
         let sealed = sealed.unwrap();

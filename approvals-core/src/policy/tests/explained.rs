@@ -123,8 +123,8 @@ fn threat_10_a_value_is_safe_to_print() {
 fn sealed(asked: &Proposal) -> SealedAction {
     let key = RedactionKey::from_bytes(&[7; 32]);
     let id = RequestId::from_bytes([1; 16]);
-    let salts = Salts::fresh().unwrap();
-    SealedAction::seal(asked, AgentClaims::default(), id, now(), &salts, &key).unwrap()
+    let mut salts = Salts::fresh().unwrap();
+    SealedAction::seal(asked, AgentClaims::default(), id, now(), &mut salts, &key).unwrap()
 }
 
 #[test]
