@@ -352,6 +352,41 @@ async fn threat_46_deep_and_long_arguments_take_the_strict_rule() {
     assert_eq!(refused, Err(Code::NonCanonical));
 }
 
+/// What is too large to be bound, shown or recorded whole is refused, and never cut to fit.
+#[tokio::test(start_paused = true)]
+async fn threat_46_what_does_not_fit_is_refused_and_not_cut() {
+    let auto = "[[rule]]\nid = \"auto\"\nscope = \"k8s.scale\"\neffect = \"auto\"\n";
+    let names: &'static [String] = (0..2_000)
+        .map(|n| format!("p{n}"))
+        .collect::<Vec<_>>()
+        .leak();
+    let wide = move || {
+        bind(&SCALE, |binder: &mut Binder<'_>| {
+            for name in names {
+                binder.shown(name, &1);
+            }
+        })
+    };
+    let long = "x".repeat((1 << 20) + 1);
+    let long = move || shown(&SCALE, &long);
+    let bound: [(&str, &dyn Fn() -> Bound); 2] = [("parameters", &wide), ("text", &long)];
+    for (what, bound) in bound {
+        for rules in [auto, ""] {
+            let house = House::new().rules(rules);
+            let gate = house.open().await;
+            let before = house.disk.stored().len();
+            let error = match Call::of(bound(), hasty()) {
+                Ok(call) => gate.authorize(call).await.unwrap_err(),
+                Err(error) => error,
+            };
+            assert_eq!(error.code(), Code::NonCanonical, "{what}: {error}");
+            assert_eq!(count(&gate, "permit.consumed").await, 0);
+            assert_eq!(count(&gate, "request.created").await, 0, "{what}");
+            assert!(house.disk.stored().len() <= before + 4, "{what}");
+        }
+    }
+}
+
 // 47: the edges of `auto`.
 
 const HOURLY: &str =

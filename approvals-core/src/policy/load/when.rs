@@ -123,7 +123,8 @@ pub(super) fn arg(name: &str) -> Option<Path> {
     let mut parts = name.strip_prefix("args.")?.split('.').map(str::to_owned);
     let name = parts.next()?;
     let members: Vec<String> = parts.collect();
-    let empty = name.is_empty() || members.iter().any(String::is_empty);
+    let empty =
+        members.len() > MAX_MEMBERS || name.is_empty() || members.iter().any(String::is_empty);
     (!empty).then_some(Path::Arg { name, members })
 }
 
@@ -154,7 +155,7 @@ fn test(operator: Item<'_, '_>, findings: &mut Findings) -> Option<Test> {
 
 fn literal(item: Item<'_, '_>, findings: &mut Findings) -> Option<Literal> {
     let wanted = match item.value {
-        DeValue::String(text) => return Some(Literal::Text(text.clone().into_owned())),
+        DeValue::String(_) => return short(item, findings).map(|text| Literal::Text(text.into())),
         DeValue::Boolean(flag) => return Some(Literal::Bool(*flag)),
         DeValue::Integer(number) => {
             // Actions hold no larger numbers, so that a comparison with one could only mislead.
@@ -187,11 +188,34 @@ fn literals(item: Item<'_, '_>, findings: &mut Findings) -> Option<Vec<Literal>>
         findings.add(item.at, message);
         return None;
     }
+    if items.len() > MAX_VALUES {
+        let message = format!(
+            "`{}` lists {} values; at most {MAX_VALUES} are read: split the rule",
+            item.name,
+            items.len()
+        );
+        findings.add(item.at, message);
+        return None;
+    }
     let read: Vec<Option<Literal>> = items
         .into_iter()
         .map(|item| literal(item, findings))
         .collect();
     read.into_iter().collect()
+}
+
+/// A text that is no longer than what anybody would review.
+fn short<'d>(item: Item<'d, '_>, findings: &mut Findings) -> Option<&'d str> {
+    let text = item.text(findings)?;
+    if text.chars().count() <= MAX_TEXT {
+        return Some(text);
+    }
+    let message = format!(
+        "the value of `{}` is longer than {MAX_TEXT} characters; shorten it",
+        clip(item.name)
+    );
+    findings.add(item.at, message);
+    None
 }
 
 fn number(item: Item<'_, '_>, findings: &mut Findings) -> Option<Literal> {
@@ -202,7 +226,7 @@ fn number(item: Item<'_, '_>, findings: &mut Findings) -> Option<Literal> {
 }
 
 fn part(item: Item<'_, '_>, findings: &mut Findings) -> Option<String> {
-    let text = item.text(findings)?;
+    let text = short(item, findings)?;
     if text.is_empty() {
         let message = format!(
             "`{}` with an empty text matches everything; name the part",
@@ -242,5 +266,9 @@ const OPERATORS: &[&str] = &[
     "contains",
 ];
 const MAX_CONDITIONS: usize = 64;
+const MAX_VALUES: usize = 1_000;
+const MAX_TEXT: usize = 4_000;
+/// How deep a condition may look into an argument.
+const MAX_MEMBERS: usize = 16;
 /// How many known names a message lists.
 const SHOWN: usize = 20;

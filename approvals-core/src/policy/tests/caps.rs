@@ -48,6 +48,41 @@ fn threat_46_over_the_caps_nothing_loads() {
     assert!(load(&wide(64)).is_ok());
 }
 
+/// One rule with one condition, by what stands behind the path or the path itself.
+fn with_condition(condition: &str) -> String {
+    with_rules(1, |_| {
+        format!("id = \"x\"\nscope = \"a.b\"\neffect = \"deny\"\nwhen = {{ {condition} }}")
+    })
+}
+
+#[test]
+fn threat_46_lists_texts_and_paths_have_caps() {
+    let list = |n: usize| {
+        let values: Vec<String> = (0..n).map(|i| format!("\"v{i}\"")).collect();
+        with_condition(&format!("\"args.a\" = {{ in = [{}] }}", values.join(", ")))
+    };
+    assert!(load(&list(1_000)).is_ok());
+    refused(
+        &list(1_001),
+        "`in` lists 1001 values; at most 1000 are read",
+    );
+    for test in ["eq", "ne", "starts_with", "ends_with", "contains"] {
+        let text = |n: usize| {
+            with_condition(&format!(
+                "\"args.a\" = {{ {test} = \"{}\" }}",
+                "x".repeat(n)
+            ))
+        };
+        assert!(load(&text(4_000)).is_ok(), "{test}");
+        refused(&text(4_001), "is longer than 4000 characters");
+    }
+    let in_list = format!("\"args.a\" = {{ in = [\"{}\"] }}", "x".repeat(4_001));
+    refused(&with_condition(&in_list), "is longer than 4000 characters");
+    let path = |n: usize| with_condition(&format!("\"args.a{}\" = 1", ".b".repeat(n)));
+    assert!(load(&path(16)).is_ok());
+    refused(&path(17), "cannot be tested");
+}
+
 #[test]
 fn threat_46_deep_and_broken_texts_end_in_findings() {
     let deep = |open: &str, close: &str| {
