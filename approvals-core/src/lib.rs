@@ -17,6 +17,7 @@ pub mod engines;
 pub mod envelope;
 pub mod erasure;
 pub mod error;
+pub mod files;
 pub mod gate;
 mod guard;
 pub mod id;

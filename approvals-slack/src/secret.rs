@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use approvals_core::{ApprovalError, Code};
+use approvals_core::{ApprovalError, Code, files};
 use ring::hmac;
 
 use crate::config::Mode;
@@ -48,7 +48,7 @@ impl fmt::Debug for Secret {
 /// | `APPROVALS_SLACK_SIGNING_SECRET` | verifies clicks | over HTTP |
 /// | `APPROVALS_SLACK_APP_TOKEN` | `xapp-…`: opens the socket | in Socket Mode |
 ///
-/// With `_FILE` at its end the same variable names a file with the secret in it.
+/// With `_FILE` at its end the same variable names a file with the secret in it, which only its owner can open.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     pub(crate) bot: Secret,
@@ -159,9 +159,9 @@ fn read(kind: &Kind, look: &impl Fn(&str) -> Option<String>) -> Result<String, A
         );
         return Err(ApprovalError::new(Code::Misuse, message));
     };
-    std::fs::read_to_string(Path::new(&path)).map_err(|error| {
+    files::read_private(Path::new(&path)).map_err(|error| {
         let message = format!(
-            "`{}_FILE` names `{path}`, which cannot be read ({error}); name a file with {}",
+            "`{}_FILE` names `{path}`, which cannot be read ({error}); name a file of your own with {}",
             kind.variable, kind.what
         );
         ApprovalError::new(Code::Misuse, message)
@@ -206,6 +206,27 @@ mod tests {
         check(Mode::Http, &[wrong, long], "xoxb-");
         let file = ("APPROVALS_SLACK_APP_TOKEN_FILE", "/nowhere/at/all");
         check(Mode::Socket, &[bot, file], "cannot be read");
+        let open = std::env::temp_dir().join(format!("slack-secret-{}", std::process::id()));
+        std::fs::write(&open, "xapp-CANARY-1").unwrap();
+        let file = ("APPROVALS_SLACK_APP_TOKEN_FILE", open.to_str().unwrap());
+        for (mode, wanted) in [(0o644, Some("run `chmod 600")), (0o600, None)] {
+            #[cfg(unix)]
+            std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(mode))
+                .unwrap();
+            match wanted {
+                Some(wanted) => check(Mode::Socket, &[bot, file], wanted),
+                None => drop(
+                    Secrets::from(Mode::Socket, |name| {
+                        [bot, file]
+                            .iter()
+                            .find(|(known, _)| *known == name)
+                            .map(|(_, it)| (*it).to_owned())
+                    })
+                    .unwrap(),
+                ),
+            }
+        }
+        std::fs::remove_file(&open).unwrap();
     }
 
     #[test]

@@ -9,10 +9,11 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use approvals_core::files::{self, private, sync_parent};
 use approvals_core::ledger::{SignedCheckpoint, leaf_hash};
 use approvals_core::ports::{HeadPin, PinError, Replaced};
 
-use crate::files::{FileId, sync_parent, with_suffix};
+use crate::files::{FileId, with_suffix};
 
 /// How long one process waits for another one that is moving the pin.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
@@ -88,15 +89,10 @@ impl FilePin {
                 "`{path}` is not a file; name a file of its own"
             )));
         }
+        files::check_private(&self.path, meta).map_err(|exposed| PinError(exposed.to_string()))?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::MetadataExt as _;
-            let mode = meta.mode() & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(PinError(format!(
-                    "others can open `{path}` (mode {mode:04o}); run `chmod 600 {path}`"
-                )));
-            }
             if meta.nlink() != 1 {
                 return Err(PinError(format!(
                     "`{path}` has {} names, so it could be changed or kept under another one; copy it to a file of its own",
@@ -115,18 +111,11 @@ impl FilePin {
                 "the directory of the pin, `{path}`, is not there ({error}); mount its volume, or make it for the user who runs the gate"
             ))
         })?;
-        #[cfg(unix)]
-        {
-            let mode = std::os::unix::fs::MetadataExt::mode(&meta) & 0o7777;
-            if mode & 0o022 != 0 {
-                return Err(PinError(format!(
-                    "others can write in `{path}` (mode {mode:04o}), and so replace the pin; run `chmod go-w {path}`"
-                )));
-            }
-        }
-        #[cfg(not(unix))]
-        let _ = meta;
-        Ok(())
+        files::check_unwritable(directory, &meta).map_err(|exposed| {
+            PinError(format!(
+                "{exposed}, because who writes it can replace the pin"
+            ))
+        })
     }
 
     fn directory(&self) -> &Path {
@@ -226,13 +215,6 @@ impl HeadPin for FilePin {
             Err(error) => Err(self.cannot("keep evidence beside", &error)),
         }
     }
-}
-
-/// A file that only its owner can open.
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    options
 }
 
 /// Whether the path leads to this very file.

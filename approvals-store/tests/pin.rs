@@ -61,12 +61,8 @@ fn what_others_could_have_written_is_refused() {
     let cases: &[(&str, Spoil<'_>)] = &[
         ("others can open", &|_, pin| mode(pin, 0o640)),
         ("others can open", &|_, pin| mode(pin, 0o602)),
-        ("others can write in", &|directory, _| {
-            mode(directory, 0o777)
-        }),
-        ("others can write in", &|directory, _| {
-            mode(directory, 0o720)
-        }),
+        ("others can write", &|directory, _| mode(directory, 0o777)),
+        ("others can write", &|directory, _| mode(directory, 0o720)),
         ("has 2 names", &|directory, pin| {
             fs::hard_link(pin, directory.join("second")).unwrap();
         }),

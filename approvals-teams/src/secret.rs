@@ -1,9 +1,9 @@
 //! What the app proves itself with: a secret or a certificate. Neither is ever printed.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use approvals_core::files;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::SystemRandom;
@@ -70,24 +70,12 @@ impl Kept {
 
 /// Reads a file that nobody but its owner may read.
 pub(crate) fn read_private(path: &Path) -> Result<String, InvalidConfig> {
-    let shown = path.display();
-    let refuse = |error| {
+    files::read_private(path).map_err(|error| {
         InvalidConfig::new(format!(
-            "cannot read `{shown}` ({error}); check that it is there"
+            "cannot read `{}`: {error}; check the file, which holds a secret",
+            path.display()
         ))
-    };
-    #[cfg(unix)]
-    {
-        let meta = fs::metadata(path).map_err(refuse)?;
-        let mode = std::os::unix::fs::MetadataExt::mode(&meta) & 0o777;
-        if mode & 0o077 != 0 {
-            let message = format!(
-                "others can open `{shown}` (mode {mode:04o}), which holds a secret; run `chmod 600 {shown}`"
-            );
-            return Err(InvalidConfig::new(message));
-        }
-    }
-    fs::read_to_string(path).map_err(refuse)
+    })
 }
 
 /// What the app proves itself with to the login service.

@@ -137,13 +137,31 @@ fn threat_43_a_policy_that_is_missing_or_open_to_others_is_refused() {
     let lab = Lab::new();
     check_refused(&lab, &["policy", "check", "nowhere.toml"], "Misuse", 2);
     let policy = lab.state().join("policy.toml");
-    for path in [policy.clone(), lab.state()] {
+    let people = lab.state().join("people.toml");
+    // Who can write a directory further up can put another one in the place of this.
+    for path in [policy.clone(), people, lab.state(), lab.path("")] {
         let before = fs::metadata(&path).unwrap().permissions();
         fs::set_permissions(&path, fs::Permissions::from_mode(before.mode() | 0o020)).unwrap();
         check_refused(&lab, &["policy", "check"], "PolicyInvalid", 1);
         let said = check_refused(&lab, &["list"], "PolicyInvalid", 2);
         assert!(said.contains("chmod go-w"), "{said}");
         fs::set_permissions(&path, before).unwrap();
+    }
+    // In a sticky directory, as `/tmp` is one, others can move only what is theirs.
+    let above = lab.path("");
+    let before = fs::metadata(&above).unwrap().permissions();
+    fs::set_permissions(&above, fs::Permissions::from_mode(0o1777)).unwrap();
+    assert_eq!(lab.run(&["list"]).code, 0);
+    fs::set_permissions(&above, before).unwrap();
+    // The file, its directory and one further up belong to whoever holds the key, or to the superuser.
+    for path in [policy.clone(), lab.state(), above] {
+        // Only the superuser can give files away.
+        if std::os::unix::fs::chown(&path, Some(12_345), None).is_ok() {
+            check_refused(&lab, &["list"], "PolicyInvalid", 2);
+            let said = lab.run(&["list"]).err;
+            assert!(said.contains("belongs to user 12345"), "{said}");
+            std::os::unix::fs::chown(&path, Some(0), None).unwrap();
+        }
     }
     fs::remove_file(&policy).unwrap();
     check_refused(&lab, &["list"], "PolicyInvalid", 2);

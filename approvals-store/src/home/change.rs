@@ -16,13 +16,13 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use approvals_core::files::sync_parent;
 use approvals_core::policy::PolicyName;
 use approvals_core::policy_change::Replaced;
 use approvals_core::{Agent, ApprovalError, Code, Gate, Policy, PolicyDigest};
 
 use super::{Home, files};
 use crate::failure::store_error;
-use crate::files::sync_parent;
 
 impl Home {
     /// Replaces the policy under the approval of those whom the policy in force names for that, on record and in its

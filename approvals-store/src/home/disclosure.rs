@@ -24,12 +24,12 @@ use std::sync::Arc;
 use approvals_core::envelope::{
     DisclosureKey, DisclosureKeyId, DisclosureKeys, EnvelopeError, Vault,
 };
+use approvals_core::files::sync_parent;
 use approvals_core::ledger::{KeyError, Origin};
 use approvals_core::{ApprovalError, Code, Journal};
 
 use super::rekey::{beside, overwrite, remove};
 use super::{Home, Paths, damaged_key, files};
-use crate::files::sync_parent;
 
 /// The disclosure key of a home, and the one that is about to take its place.
 ///

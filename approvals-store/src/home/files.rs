@@ -1,13 +1,12 @@
 //! Writing files that are never overwritten, and reading files that nobody else can write.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use approvals_core::files::{check_private, check_unwritable, private, sync_parent};
 use approvals_core::{ApprovalError, Code};
-
-use crate::files::sync_parent;
 
 /// How often the lock is tried before another process is taken to hold it.
 const LOOKS: u32 = 100;
@@ -28,10 +27,8 @@ pub(super) fn make_directory(path: &Path) -> Result<(), ApprovalError> {
 /// Writes a new file that only its owner can read; on return it is on the disk.
 pub(super) fn create(path: &Path, text: &str) -> Result<(), ApprovalError> {
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(path).and_then(|mut file| {
+    let new = private(options.write(true).create_new(true)).open(path);
+    let written = new.and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         sync_parent(path)
@@ -41,11 +38,27 @@ pub(super) fn create(path: &Path, text: &str) -> Result<(), ApprovalError> {
 
 /// Reads a file that decides who may do what, if nobody but its owner, who holds the ledger key,
 /// could have changed it.
-///
-/// The file that was opened is the one that is checked, whatever happens to its name meanwhile.
 pub(super) fn read_guarded(path: &Path, what: &str, key: &Path) -> Result<String, ApprovalError> {
-    let refuse = |message: String| ApprovalError::new(Code::PolicyInvalid, message);
-    let mut file = File::open(path).map_err(|error| match error.kind() {
+    read(open_guarded(path, what, key)?, path)
+}
+
+/// The same, of a file that nobody but its owner may read either.
+pub(super) fn read_private(path: &Path, what: &str, key: &Path) -> Result<String, ApprovalError> {
+    let file = open_guarded(path, what, key)?;
+    let meta = file
+        .metadata()
+        .map_err(|error| unavailable("look at", path, &error))?;
+    check_private(path, &meta).map_err(|exposed| {
+        let message = format!("{exposed}, because there may be a password in it");
+        ApprovalError::new(Code::StoreUnavailable, message)
+    })?;
+    read(file, path)
+}
+
+/// Opens a file, and looks at that file, whatever happens to its name meanwhile, and at every directory
+/// on the way to it: who can write one of them can put another file in its place.
+fn open_guarded(path: &Path, what: &str, key: &Path) -> Result<File, ApprovalError> {
+    let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => refuse(format!(
             "there is no {what} at `{}`, and without one nothing may run; restore it, or make a new home with `approvals init`",
             path.display()
@@ -53,13 +66,22 @@ pub(super) fn read_guarded(path: &Path, what: &str, key: &Path) -> Result<String
         _ => refuse(format!("cannot read `{}` ({error}); check its permissions", path.display())),
     })?;
     let keeper = owner(key);
-    check_mode(path, file.metadata(), keeper)?;
-    // Where a link leads counts, not where it lies.
-    let real = fs::canonicalize(path);
-    let parent = real.ok().and_then(|path| path.parent().map(Path::to_owned));
-    for directory in parent.iter().map(|path| &**path).chain(path.parent()) {
-        check_mode(directory, fs::metadata(directory), keeper)?;
+    check_owned(path, file.metadata(), keeper)?;
+    // Where a link leads counts, and where it lies.
+    let real = fs::canonicalize(path).ok();
+    for way in [path].into_iter().chain(real.as_deref()) {
+        let mut directories = way.ancestors().skip(1);
+        if let Some(nearest) = directories.next() {
+            check_owned(nearest, look(nearest), keeper)?;
+        }
+        for above in directories {
+            check_above(above, keeper)?;
+        }
     }
+    Ok(file)
+}
+
+fn read(mut file: File, path: &Path) -> Result<String, ApprovalError> {
     let mut text = String::new();
     match file.read_to_string(&mut text) {
         Ok(_) => Ok(text),
@@ -84,67 +106,90 @@ pub(super) fn alone(path: &Path, taken: &str) -> Result<File, ApprovalError> {
     Err(ApprovalError::new(Code::StoreUnavailable, taken))
 }
 
-/// The same, of a file that nobody but its owner may read either.
-pub(super) fn read_private(path: &Path, what: &str, key: &Path) -> Result<String, ApprovalError> {
-    let text = read_guarded(path, what, key)?;
-    #[cfg(unix)]
-    if let Ok(meta) = fs::metadata(path) {
-        let mode = std::os::unix::fs::MetadataExt::mode(&meta) & 0o777;
-        if mode & 0o077 != 0 {
-            let message = format!(
-                "others can open `{0}` (mode {mode:04o}), and there may be a password in it; run `chmod 600 {0}`",
-                path.display()
-            );
-            return Err(ApprovalError::new(Code::StoreUnavailable, message));
-        }
-    }
-    Ok(text)
-}
-
 /// Who holds the ledger key, if it is there: whoever decides what may run must be the same user.
 fn owner(key: &Path) -> Option<u32> {
-    #[cfg(unix)]
-    return fs::metadata(key)
-        .ok()
-        .map(|meta| std::os::unix::fs::MetadataExt::uid(&meta));
-    #[cfg(not(unix))]
-    None
+    fs::metadata(key).ok().and_then(|meta| user(&meta))
 }
 
 /// Refuses what others than its owner can write: they could let anything run.
-#[cfg(unix)]
-fn check_mode(
+fn check_owned(
     path: &Path,
-    meta: io::Result<fs::Metadata>,
+    meta: io::Result<Metadata>,
     keeper: Option<u32>,
 ) -> Result<(), ApprovalError> {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let meta = owned(path, meta, keeper)?;
+    unwritable(path, &meta)
+}
 
-    let refuse = |message: String| ApprovalError::new(Code::PolicyInvalid, message);
-    let path = path.display();
-    let meta = meta.map_err(|error| {
-        refuse(format!(
-            "cannot look at `{path}` ({error}); check its permissions"
-        ))
-    })?;
-    let mode = meta.permissions().mode() & 0o7777;
-    let owner = meta.uid();
-    if let Some(keeper) = keeper.filter(|keeper| owner != 0 && owner != *keeper) {
-        return Err(refuse(format!(
-            "`{path}` belongs to user {owner} and the ledger key to user {keeper}; who owns it decides what may run, so run `chown {keeper} {path}`"
-        )));
-    }
-    if mode & 0o022 == 0 {
+/// The same, of a directory further up. Where the sticky bit is set, as on `/tmp`, others than the owner
+/// can make files, and move or remove only their own.
+fn check_above(path: &Path, keeper: Option<u32>) -> Result<(), ApprovalError> {
+    let meta = owned(path, look(path), keeper)?;
+    if is_sticky(&meta) {
         return Ok(());
     }
-    Err(refuse(format!(
-        "others can write `{path}` (mode {mode:04o}), and who writes it decides what may run; run `chmod go-w {path}`"
-    )))
+    unwritable(path, &meta)
+}
+
+fn unwritable(path: &Path, meta: &Metadata) -> Result<(), ApprovalError> {
+    check_unwritable(path, meta).map_err(|exposed| {
+        refuse(format!(
+            "{exposed}, because who writes it decides what may run"
+        ))
+    })
+}
+
+/// Refuses what belongs to somebody else than the keeper of the key and the superuser.
+fn owned(
+    path: &Path,
+    meta: io::Result<Metadata>,
+    keeper: Option<u32>,
+) -> Result<Metadata, ApprovalError> {
+    let shown = path.display();
+    let meta = meta.map_err(|error| {
+        refuse(format!(
+            "cannot look at `{shown}` ({error}); check its permissions"
+        ))
+    })?;
+    match (user(&meta), keeper) {
+        (Some(owner), Some(keeper)) if owner != 0 && owner != keeper => Err(refuse(format!(
+            "`{shown}` belongs to user {owner} and the ledger key to user {keeper}; who owns it decides what may run, so run `chown {keeper} {shown}`"
+        ))),
+        _ => Ok(meta),
+    }
+}
+
+/// What there is to know of a directory; the empty path is where a relative one begins.
+fn look(path: &Path) -> io::Result<Metadata> {
+    match path.as_os_str().is_empty() {
+        true => fs::metadata("."),
+        false => fs::metadata(path),
+    }
+}
+
+#[cfg(unix)]
+fn user(meta: &Metadata) -> Option<u32> {
+    Some(std::os::unix::fs::MetadataExt::uid(meta))
 }
 
 #[cfg(not(unix))]
-fn check_mode(_: &Path, _: io::Result<fs::Metadata>, _: Option<u32>) -> Result<(), ApprovalError> {
-    Ok(())
+fn user(_: &Metadata) -> Option<u32> {
+    None
+}
+
+#[cfg(unix)]
+fn is_sticky(meta: &Metadata) -> bool {
+    const STICKY: u32 = 0o1000;
+    std::os::unix::fs::MetadataExt::mode(meta) & STICKY != 0
+}
+
+#[cfg(not(unix))]
+fn is_sticky(_: &Metadata) -> bool {
+    false
+}
+
+fn refuse(message: String) -> ApprovalError {
+    ApprovalError::new(Code::PolicyInvalid, message)
 }
 
 pub(super) fn unavailable(what: &str, path: &Path, error: &io::Error) -> ApprovalError {

@@ -16,6 +16,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use approvals_core::files::sync_parent;
 use approvals_core::gate::LocalSigner;
 use approvals_core::ledger::{KeyChain, KeyError, KeyRevocation, LedgerKey, VerifierKey};
 use approvals_core::ports::Signer as _;
@@ -23,7 +24,6 @@ use approvals_core::{ApprovalError, Code, Journal, Opening, key_chain};
 
 use super::{Home, damaged_key, files};
 use crate::failure::store_error;
-use crate::files::sync_parent;
 
 /// What becomes of the file of a key that was replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,10 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use approvals_core::files;
 use approvals_core::ports::StoreError;
 
-use crate::files::{FileId, sync_parent, with_suffix};
+use crate::files::{FileId, with_suffix};
 
 /// Where a database lies, and which files lay there when it was opened.
 #[derive(Debug, Clone)]
@@ -66,17 +67,11 @@ impl Place {
     /// Refuses a database that others than its owner can read or write: what people were shown lies
     /// in it, if only as ciphertext, and who can write it can destroy the log.
     pub(super) fn check_private(&self) -> Result<(), StoreError> {
-        #[cfg(unix)]
-        if let Ok(meta) = fs::metadata(&self.path) {
-            let mode = std::os::unix::fs::MetadataExt::mode(&meta) & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(StoreError::unavailable(format!(
-                    "others can open `{0}` (mode {mode:04o}); run `chmod 600 {0}`",
-                    self.path.display()
-                )));
-            }
+        match fs::metadata(&self.path) {
+            Ok(meta) => files::check_private(&self.path, &meta)
+                .map_err(|exposed| StoreError::unavailable(exposed.to_string())),
+            Err(error) => Err(cannot("look at", &self.path, &error)),
         }
-        Ok(())
     }
 
     /// Remembers the log, which SQLite makes when it first reads and keeps until the last
@@ -105,16 +100,12 @@ impl Place {
 
 /// Makes an empty file, unless there is one: SQLite gives the files beside it the same mode.
 fn make(path: &Path) -> Result<(), StoreError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     // An existing file is not even opened: closing it again would drop the locks that other
     // connections of this process hold on it.
-    match options.open(path) {
+    match files::private(OpenOptions::new().write(true).create_new(true)).open(path) {
         Ok(file) => file
             .sync_all()
-            .and_then(|()| sync_parent(path))
+            .and_then(|()| files::sync_parent(path))
             .map_err(|error| cannot("make", path, &error)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(cannot("make", path, &error)),

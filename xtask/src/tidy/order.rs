@@ -11,7 +11,15 @@ use imports::{GLOB, Import};
 
 /// The modules of the core from the ground up; within one line too, a module may only use those to its left.
 const ORDER: &[&[&str]] = &[
-    &["id", "error", "clock", "canonical", "text", "digest"],
+    &[
+        "id",
+        "error",
+        "files",
+        "clock",
+        "canonical",
+        "text",
+        "digest",
+    ],
     &["principal", "scope", "action"],
     &["proposal", "sealed", "envelope"],
     &["policy", "directory"],

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::files::Exposed;
+
 /// Why there is no key to sign with, or no secrets.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -52,16 +54,13 @@ pub enum KeyError {
     },
     /// The file is open to others.
     #[error(
-        "the {what} is open to other users (mode {mode:04o}); run `chmod 600 {path}`, and make a new one \
-         if somebody may have read it", path = .path.display()
+        "the {what} is open to other users: {cause}, and make a new one if somebody may have read it"
     )]
     Exposed {
         /// What the file is for.
         what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
+        /// The file, and what others can do with it.
+        cause: Exposed,
     },
     /// The file holds something else.
     #[error("`{path}` holds no {what}: {cause}", path = .path.display())]

@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use super::error::KeyError;
+use crate::files;
 use crate::id::wipe;
 
 /// Writes a secret into a new file that only its owner can read, and overwrites the text; on return it is on
@@ -14,7 +15,7 @@ pub(super) fn create(path: &Path, what: &'static str, mut text: Vec<u8>) -> Resu
         let written = file
             .write_all(&text)
             .and_then(|()| file.sync_all())
-            .and_then(|()| sync_parent(path));
+            .and_then(|()| files::sync_parent(path));
         written.map_err(|cause| {
             // The half-written file is ours, and nobody has used it; if it stays, it is refused when read.
             let _ = std::fs::remove_file(path);
@@ -52,7 +53,7 @@ pub(super) fn read<T>(
     if !meta.is_file() {
         return Err(unreadable(io::Error::other("it is not a regular file")));
     }
-    check_private(path, what, &meta)?;
+    files::check_private(path, &meta).map_err(|cause| KeyError::Exposed { what, cause })?;
     // Room for all of it at once, so that no copy is left behind by growing.
     let mut text = Vec::with_capacity(MAX_BYTES + 1);
     let read = file
@@ -74,53 +75,19 @@ pub(super) fn read<T>(
 /// Opens a new file for its owner alone; the mode is set as the file comes to be, never after.
 pub(super) fn open_new(path: &Path, what: &'static str) -> Result<File, KeyError> {
     let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => KeyError::Exists {
-            what,
-            path: path.to_owned(),
-        },
-        _ => KeyError::Write {
-            what,
-            path: path.to_owned(),
-            cause: error,
-        },
-    })
-}
-
-/// Makes the file's name durable; only Unix can sync a directory.
-fn sync_parent(path: &Path) -> io::Result<()> {
-    if !cfg!(unix) {
-        return Ok(());
-    }
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => File::open(parent)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
-}
-
-#[cfg(unix)]
-fn check_private(
-    path: &Path,
-    what: &'static str,
-    meta: &std::fs::Metadata,
-) -> Result<(), KeyError> {
-    let mode = std::os::unix::fs::MetadataExt::mode(meta) & 0o777;
-    match mode & 0o077 {
-        0 => Ok(()),
-        _ => Err(KeyError::Exposed {
-            what,
-            path: path.to_owned(),
-            mode,
-        }),
-    }
-}
-
-#[cfg(not(unix))]
-fn check_private(_: &Path, _: &'static str, _: &std::fs::Metadata) -> Result<(), KeyError> {
-    Ok(())
+    files::private(options.write(true).create_new(true))
+        .open(path)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => KeyError::Exists {
+                what,
+                path: path.to_owned(),
+            },
+            _ => KeyError::Write {
+                what,
+                path: path.to_owned(),
+                cause: error,
+            },
+        })
 }
 
 /// A file with a secret is far shorter, so anything longer is something else.

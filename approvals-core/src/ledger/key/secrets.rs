@@ -179,7 +179,7 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         let said = Secrets::read_file(&path).unwrap_err().to_string();
         assert!(
-            said.contains("the file of secrets is open to other users (mode 0640)"),
+            said.contains("the file of secrets is open to other users: others can open"),
             "{said}"
         );
     }
