@@ -34,6 +34,8 @@
 mod failure;
 mod files;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod forward;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod home;
 mod pin;
 #[cfg(feature = "postgres")]

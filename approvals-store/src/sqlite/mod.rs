@@ -23,12 +23,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use approvals_core::clock::Timestamp;
-use approvals_core::envelope::{DisclosureKeyId, Envelope, WrappedKey};
+use approvals_core::envelope::{DisclosureKeyId, WrappedKey};
 use approvals_core::id::{BootId, RequestId};
-use approvals_core::ledger::{Hash, StoredRecord};
-use approvals_core::ports::{
-    Backlog, Batch, Due, Filter, Head, Reader, RequestRow, Store, StoreError,
-};
+use approvals_core::ports::{Batch, Due, Head, Reader, Store, StoreError};
 use approvals_core::request::IdempotencyKey;
 
 pub use reader::SqliteReader;
@@ -172,55 +169,7 @@ impl SqliteStore {
     }
 }
 
-impl Reader for SqliteStore {
-    fn head(&mut self) -> Result<Head, StoreError> {
-        self.read(Reader::head)
-    }
-
-    fn records(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {
-        self.read(|db| db.records(from, limit))
-    }
-
-    fn leaves(&mut self, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError> {
-        self.read(|db| db.leaves(from, limit))
-    }
-
-    fn subtrees(&mut self, level: u8, from: u64, limit: usize) -> Result<Vec<Hash>, StoreError> {
-        self.read(|db| db.subtrees(level, from, limit))
-    }
-
-    fn records_of(&mut self, request: RequestId) -> Result<Vec<StoredRecord>, StoreError> {
-        self.read(|db| db.records_of(request))
-    }
-
-    fn log_records(&mut self, before: u64, limit: usize) -> Result<Vec<StoredRecord>, StoreError> {
-        self.read(|db| db.log_records(before, limit))
-    }
-
-    fn disclosures(&mut self, request: RequestId) -> Result<Envelope, StoreError> {
-        self.read(|db| db.disclosures(request))
-    }
-
-    fn requests(&mut self, filter: &Filter) -> Result<Vec<RequestRow>, StoreError> {
-        self.read(|db| db.requests(filter))
-    }
-
-    fn overdue(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RequestId>, StoreError> {
-        self.read(|db| db.overdue(now, limit))
-    }
-
-    fn running(&mut self) -> Result<Vec<(RequestId, BootId)>, StoreError> {
-        self.read(Reader::running)
-    }
-
-    fn touched(&mut self, from: u64) -> Result<(Vec<(RequestId, u64)>, u64), StoreError> {
-        self.read(|db| db.touched(from))
-    }
-
-    fn backlogs(&mut self) -> Result<Vec<Backlog>, StoreError> {
-        self.read(Reader::backlogs)
-    }
-}
+crate::forward::reads!(SqliteStore);
 
 impl Store for SqliteStore {
     fn is_durable(&self) -> bool {
