@@ -373,7 +373,7 @@ async fn the_clocks_do_not_lend_each_other_time() {
 
 /// A clock that was set back does not make an old approval young.
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_goes_back_ends_in_a_no() {
+async fn threat_35_a_clock_that_goes_back_ends_in_a_no() {
     let (_, gate, clock, effects) = house().await;
     let request = left(&gate, bot().idempotency_key("k"), &effects).await;
     vote(&gate, "u_1", request, Vote::Approve).await.unwrap();
