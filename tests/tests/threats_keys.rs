@@ -8,7 +8,8 @@ mod support;
 use approvals_core::id::{BootId, RecordId};
 use approvals_core::ledger::{
     Checkpoint, Frontier, Hash, KeyRevocation, KeyRotation, LedgerKey, Report, SignedCheckpoint,
-    StoredRecord, Verifier, VerifierKey, leaf_hash, sign_note, signature_line,
+    StoredRecord, Verifier, VerifierKey, WitnessKey, WitnessPolicy, leaf_hash, sign_note,
+    signature_line,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -120,10 +121,27 @@ impl Forger {
     }
 }
 
+/// The one witness, which signs whatever its owner wants: here only the time matters.
+fn witness() -> WitnessKey {
+    let name = "witness.invalid/w".parse().unwrap();
+    WitnessKey::ed25519(name, key('w').public_key())
+}
+
+/// A head with the word of the witness, given so many seconds after the records of a log.
+fn cosigned(note: &str, after: u64) -> String {
+    // All records are of this second.
+    let at = 1_795_327_200 + after;
+    let body = note.split("\n\n").next().unwrap();
+    let signature = key('w').sign(format!("cosignature/v1\ntime {at}\n{body}\n").as_bytes());
+    let bytes = [&at.to_be_bytes(), signature.as_slice()].concat();
+    note.to_owned() + &signature_line(witness().name(), witness().id(), &bytes)
+}
+
 /// What an auditor brings along.
 #[derive(Default)]
 struct Auditor {
     kept: Vec<String>,
+    witnesses: Option<WitnessPolicy>,
     genesis: Option<Hash>,
 }
 
@@ -138,6 +156,9 @@ impl Auditor {
 
     fn reads(&self, forger: &Forger, note: &str) -> Report {
         let mut verifier = Verifier::new(vkey('a'));
+        if let Some(policy) = &self.witnesses {
+            verifier = verifier.witnessed_by(policy.clone());
+        }
         for head in &self.kept {
             verifier = verifier.knowing(SignedCheckpoint::parse(head).unwrap());
         }
@@ -380,6 +401,59 @@ fn a_revoked_key_is_trusted_as_far_as_somebody_kept_a_head() {
         &Auditor::default().reads(&unused, &note),
         &[("keys.revoked", Some(0))],
     );
+}
+
+/// A head counts that witnesses had seen when the key was revoked, wherever that stands in the log.
+#[test]
+fn threat_57_a_revoked_key_is_trusted_as_far_as_witnesses_had_seen_it() {
+    let policy = WitnessPolicy::parse(format!("witness w {}\nquorum w\n", witness())).unwrap();
+    let auditor = Auditor {
+        witnesses: Some(policy),
+        ..Auditor::default()
+    };
+    let stolen: (&str, Option<u64>) = ("keys.revoked", Some(7));
+    let open: (&str, Option<u64>) = ("keys.revoked", Some(0));
+    let rest: (&str, Option<u64>) = ("keys.revoked", Some(4));
+    for (what, size, after, behind, expected) in [
+        ("before, and on record before", 7, 0, false, &[stolen][..]),
+        ("before, and on record only after", 7, 0, true, &[stolen]),
+        ("a part of it", 4, 0, false, &[stolen, rest]),
+        ("what the thief wrote, too", 9, 0, false, &[stolen, open]),
+        ("only after", 7, 60, true, &[stolen, open]),
+        (
+            "only after, as the log's owner would have it",
+            7,
+            60,
+            false,
+            &[stolen, open],
+        ),
+    ] {
+        let mut log = Forger::of(7);
+        let good = [4, 7].map(|size| (size, Forger::of(size).head(&['a'])));
+        log.fill(9);
+        let heads = [&good[..], &[(9, log.head(&['a']))]].concat();
+        let (_, head) = heads.iter().find(|(known, _)| *known == size).unwrap();
+        let note = cosigned(head, after);
+        let signed = SignedCheckpoint::parse(head).unwrap();
+        let root = signed.verify(&vkey('a')).unwrap().root.to_base64();
+        let anchor = json!({ "anchor": { "size": size, "root": root, "note": note } });
+        if !behind {
+            log.write("anchor.recorded", anchor.clone());
+        }
+        log.revoke('a', 7, 'b', RECOVERY);
+        if behind {
+            log.write("anchor.recorded", anchor);
+        }
+        log.fill(14);
+        let report = auditor.reads(&log, &log.head(&['b']));
+        let found: Vec<_> = report
+            .findings
+            .iter()
+            .filter(|finding| finding.rule.as_str() != "completeness.unanchored")
+            .map(|finding| (finding.rule.as_str(), finding.seq))
+            .collect();
+        assert_eq!(found, expected, "{what}: {:?}", report.findings);
+    }
 }
 
 #[test]

@@ -171,16 +171,11 @@ impl Heads {
     }
 
     /// The heads that others have seen and that the log has.
-    fn kept(&self) -> &[Seen] {
+    pub(super) fn kept(&self) -> &[Seen] {
         match self.broken {
             true => &[],
             false => &self.kept,
         }
-    }
-
-    /// How many records each of them covers.
-    pub(super) fn sizes(&self) -> Vec<u64> {
-        self.kept().iter().map(|head| head.size).collect()
     }
 
     /// What heads known outside cover; of two that reach as far, the word of witnesses says more.

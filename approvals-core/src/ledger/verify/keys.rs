@@ -1,8 +1,10 @@
 //! Which key signed what, and how far its word counts.
 
 use super::findings::{Findings, Place};
+use super::heads::Seen;
 use super::report::{Range, Signer};
 use super::rule::Rule;
+use crate::clock::Timestamp;
 use crate::ledger::{AuditRecord, Entry, Hash, KeyChain, KeySpan, LogEvent, Origin, VerifierKey};
 
 /// Follows the keys of a log from the one that is pinned.
@@ -11,6 +13,8 @@ pub(super) struct Keys {
     chain: KeyChain,
     pinned: Option<Hash>,
     genesis: Option<Hash>,
+    /// The records in which keys were revoked, and when.
+    revocations: Vec<(u64, Timestamp)>,
 }
 
 impl Keys {
@@ -19,6 +23,7 @@ impl Keys {
             chain: KeyChain::new(genesis),
             pinned: None,
             genesis: None,
+            revocations: Vec::new(),
         }
     }
 
@@ -57,6 +62,9 @@ impl Keys {
             return;
         };
         let Err(fault) = self.chain.apply(seq, event) else {
+            if matches!(event, LogEvent::KeyRevoked(_)) {
+                self.revocations.push((seq, record.at));
+            }
             return;
         };
         let rule = match event {
@@ -67,12 +75,14 @@ impl Keys {
         findings.add(rule, Place::record(seq), fault.to_string());
     }
 
-    /// Says which records rest on a key that was revoked; `kept` are the sizes of the heads that others have seen.
-    pub(super) fn finish(&self, size: u64, kept: &[u64], findings: &mut Findings) {
+    /// Says which records rest on a key that was revoked; `kept` are the heads that others have seen.
+    pub(super) fn finish(&self, size: u64, kept: &[Seen], findings: &mut Findings) {
         let mut good = None;
         for span in self.chain.spans() {
             if span.is_recovered() {
-                self.unkept(good.take().unwrap_or(span.from()), kept, findings);
+                let good = good.take().unwrap_or(span.from());
+                let seen = self.seen_before(span.from(), good, kept);
+                unkept(seen, good, findings);
             }
             let Some(range) = untrusted(span, size) else {
                 continue;
@@ -88,17 +98,13 @@ impl Keys {
         }
     }
 
-    /// Says which records in front of a revocation nobody has seen but a key that others may have held.
-    fn unkept(&self, good: u64, kept: &[u64], findings: &mut Findings) {
-        let sizes = kept.iter().filter(|size| **size <= good);
-        let seen = sizes.max().copied().unwrap_or(0);
-        if let Some(range) = Range::of(seen, good) {
-            let message = format!(
-                "records {} to {} rest on a key that was revoked, and no head kept outside before covers them: pass those you have",
-                range.from, range.to
-            );
-            findings.add(Rule::KeyRevoked, Place::record(range.from), message);
-        }
+    /// How many records somebody else had seen when the key was revoked. Whoever looked only later saw what the
+    /// thief had left.
+    fn seen_before(&self, revocation: u64, good: u64, kept: &[Seen]) -> u64 {
+        let at = self.revocations.iter().find(|(seq, _)| *seq == revocation);
+        let counts = |head: &&Seen| head.size <= good && at.is_none_or(|(_, at)| head.at <= *at);
+        let sizes = kept.iter().filter(counts).map(|head| head.size);
+        sizes.max().unwrap_or(0)
     }
 
     pub(super) fn signers(&self, size: u64) -> Vec<Signer> {
@@ -112,6 +118,17 @@ impl Keys {
             })
         };
         self.chain.spans().filter_map(signer).collect()
+    }
+}
+
+/// Says which records in front of a revocation nobody has seen but a key that others may have held.
+fn unkept(seen: u64, good: u64, findings: &mut Findings) {
+    if let Some(range) = Range::of(seen, good) {
+        let message = format!(
+            "records {} to {} rest on a key that was revoked, and no head kept outside before covers them: pass those you have",
+            range.from, range.to
+        );
+        findings.add(Rule::KeyRevoked, Place::record(range.from), message);
     }
 }
 

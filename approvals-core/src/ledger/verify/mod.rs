@@ -174,7 +174,7 @@ impl Verifier {
         self.heads
             .finish(self.keys.chain(), note, &mut self.findings);
         self.keys
-            .finish(size, &self.heads.sizes(), &mut self.findings);
+            .finish(size, self.heads.kept(), &mut self.findings);
         self.compare_with_demand();
         let replayed = self.replay.finish(&mut self.findings);
         let verdict = |section| match self.findings.failed(section) {
