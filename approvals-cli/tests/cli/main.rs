@@ -12,6 +12,8 @@ mod keys;
 #[cfg(test)]
 mod ledger_keys;
 #[cfg(test)]
+mod pin;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod policy_cases;

@@ -54,10 +54,15 @@ impl Anchors {
         let path = paths.anchors();
         let text = files::read_guarded(&path, "anchors file", &paths.key())?;
         let document = parse(&text).map_err(|why| refused(&path, &why))?;
-        let pin = document.pin.map(|pin| paths.directory().join(pin));
-        if pin.as_ref().is_some_and(|pin| pin.file_name().is_none()) {
-            return Err(refused(&path, "`pin` names no file"));
+        if document
+            .pin
+            .as_ref()
+            .is_some_and(|pin| pin.file_name().is_none())
+        {
+            let why = "`pin` names no file; write the path of one on another volume, as `/mnt/pins/head.pin`";
+            return Err(refused(&path, why));
         }
+        let pin = document.pin.map(|pin| paths.directory().join(pin));
         let anchoring = match document.witnesses.mode {
             Mode::None => None,
             _ => Some(document.witnesses.load(paths, log)?),
@@ -122,7 +127,10 @@ fn parse(text: &str) -> Result<Document, String> {
     toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map_or(1, |before| before.split('\n').count());
-        format!("line {line}: {}", error.message().replace('\n', " "))
+        let why = error.message().replace('\n', " ");
+        format!(
+            "line {line}: {why}; write `[witnesses]` as `mode = \"none\"`, `\"async\"` or `\"quorum\"`, and above it, if the head is pinned, `pin = \"PATH\"`"
+        )
     })
 }
 
