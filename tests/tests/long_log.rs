@@ -1,5 +1,8 @@
 //! A long honest log passes, in memory that does not grow with it but for a few bytes of each
 //! request that has ended.
+//!
+//! `APPROVALS_LONG_LOG=1000000 cargo test --release -p approvals-tests --test long_log` reads one of a
+//! million records.
 
 mod support;
 
@@ -16,10 +19,15 @@ fn resident() -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn fifty_thousand_records_pass_in_flat_memory() {
+async fn a_long_honest_log_passes_in_flat_memory() {
     let history = History::honest().await;
     let file = tempfile::NamedTempFile::new().unwrap();
-    let (size, note) = long::write(&history, 50_000, file.path());
+    let wanted = std::env::var("APPROVALS_LONG_LOG").map_or(50_000, |wanted| {
+        wanted
+            .parse()
+            .expect("`APPROVALS_LONG_LOG` is a number of records")
+    });
+    let (size, note) = long::write(&history, wanted, file.path());
     let mut verifier = history.auditor();
     let mut early = 0;
     for record in long::read(file.path()) {

@@ -84,7 +84,7 @@ pub(crate) fn under_authority(wish: &EraseFacts) -> Result<(&RequestState, Commi
 
 const WANTED: Wanted = Wanted {
     scope: ERASE,
-    missing: "there is no request that approves it; ask with `Gate::erase`",
+    missing: "there is no request that approves it; ask with `approvals erase REQUEST`, or `Gate::erase`",
     unused: "its approval is not in use, so nothing may be erased under it",
 };
 

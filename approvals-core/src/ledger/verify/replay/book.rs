@@ -1,6 +1,6 @@
 //! Every request there is: open ones whole, closed ones in sixteen bytes and their id.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::opened::Asked;
@@ -100,7 +100,8 @@ fn prefix(leaf: &Hash) -> u64 {
 #[derive(Debug, Default)]
 pub(super) struct Book {
     open: HashMap<RequestId, Box<Open>>,
-    closed: HashMap<RequestId, Closed>,
+    /// A tree grows node by node: a table would be copied whole, and be half empty after that.
+    closed: BTreeMap<RequestId, Closed>,
 }
 
 /// What is known of a request when its next record is read.
