@@ -523,6 +523,18 @@ pub(crate) enum Export {
         directory: PathBuf,
     },
 
+    /// Prints what happened to requests as OCSF 1.8 events, one JSON document a line, for security
+    /// monitoring. Holds no value of a parameter.
+    #[cfg(feature = "serve")]
+    #[command(
+        after_help = "A view of the log, which stays what counts: each event names its record by index and leaf hash.\n`metadata.sequence` of the last event is where the next run goes on.\n\nExample:\n  approvals export ocsf --from 4711 >> events.jsonl"
+    )]
+    Ocsf {
+        /// The first record to look at, counted from 0.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        from: u64,
+    },
+
     /// Prints every record on a line of its own, byte for byte as it is stored and hashed.
     #[command(
         after_help = "No record has an end of line in it, so that a file is continued by its count of lines; a count\nbeyond the log is an error, because then the log was cut.\n\nExample:\n  approvals export jsonl --from \"$(wc -l < records.jsonl)\" >> records.jsonl"

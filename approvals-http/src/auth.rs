@@ -160,7 +160,12 @@ impl FromRequestParts<Site> for Reading {
 /// How long the directory may take to say who somebody is.
 const DIRECTORY: std::time::Duration = std::time::Duration::from_secs(5);
 
-fn bearer(parts: &Parts) -> Result<TokenHash, Problem> {
+pub(crate) fn bearer(parts: &Parts) -> Result<TokenHash, Problem> {
+    bearer_text(parts).map(TokenHash::of)
+}
+
+/// The token itself: a secret.
+pub(crate) fn bearer_text(parts: &Parts) -> Result<&str, Problem> {
     let missing = || {
         Problem::new(
             Code::Unauthenticated,
@@ -176,7 +181,7 @@ fn bearer(parts: &Parts) -> Result<TokenHash, Problem> {
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
         return Err(missing());
     }
-    Ok(TokenHash::of(token))
+    Ok(token)
 }
 
 fn unknown() -> Problem {

@@ -9,6 +9,8 @@ use approvals_core::{AgentId, PersonId, Scope};
 use serde::Deserialize;
 
 use crate::auth::{Caller, TokenHash};
+use crate::instances::{Provisioner, ProvisionerText};
+use crate::webhook::{Endpoint, EndpointText};
 
 /// What `http.toml` says: where to listen, and which token is which agent.
 ///
@@ -40,6 +42,8 @@ pub struct Config {
     pub(crate) readers: BTreeMap<TokenHash, PersonId>,
     pub(crate) tools: BTreeMap<String, Scope>,
     pub(crate) limits: Limits,
+    pub(crate) webhooks: Vec<Endpoint>,
+    pub(crate) provisioners: BTreeMap<TokenHash, Provisioner>,
 }
 
 /// Where the server listens, and how others reach it.
@@ -105,6 +109,8 @@ impl Default for Config {
             readers: BTreeMap::new(),
             tools: BTreeMap::new(),
             limits: LimitsText::default().read(),
+            webhooks: Vec::new(),
+            provisioners: BTreeMap::new(),
         }
     }
 }
@@ -145,6 +151,32 @@ impl Config {
             config
                 .readers
                 .insert(hash, reader.person.parse().map_err(invalid)?);
+        }
+        for provisioner in text.provisioner {
+            let (hash, provisioner) = provisioner.read()?;
+            distinct(&mut seen, hash)?;
+            let mut others = config.provisioners.values();
+            if others.any(|other| other.agents == provisioner.agents) {
+                return Err(InvalidConfig::new(format!(
+                    "two provisioners make agents under `{}`; give each a prefix of its own",
+                    provisioner.agents
+                )));
+            }
+            config.provisioners.insert(hash, provisioner);
+        }
+        for webhook in text.webhook {
+            let endpoint = webhook.read()?;
+            if config
+                .webhooks
+                .iter()
+                .any(|known| known.name == endpoint.name)
+            {
+                return Err(InvalidConfig::new(format!(
+                    "the webhook `{}` is named twice; its name is where its place in the log is kept",
+                    endpoint.name
+                )));
+            }
+            config.webhooks.push(endpoint);
         }
         Ok(config)
     }
@@ -222,6 +254,10 @@ struct Text {
     agent: Vec<AgentText>,
     #[serde(default)]
     reader: Vec<ReaderText>,
+    #[serde(default)]
+    webhook: Vec<EndpointText>,
+    #[serde(default)]
+    provisioner: Vec<ProvisionerText>,
 }
 
 #[derive(Deserialize)]

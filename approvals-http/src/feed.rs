@@ -23,17 +23,26 @@ pub(crate) async fn time(gate: &Gate, seq: u64) -> Result<Option<Timestamp>, App
     Ok(record.transpose()?.map(|record| record.at))
 }
 
-/// The records from `from` on that are about a request, a page at most, and where the next page
-/// begins.
-pub(crate) async fn page(gate: &Gate, from: u64) -> Result<(Vec<AuditRecord>, u64), ApprovalError> {
+/// The records from `from` on, a page at most, and where the next page begins.
+pub(crate) async fn stored(
+    gate: &Gate,
+    from: u64,
+) -> Result<(Vec<StoredRecord>, u64), ApprovalError> {
     let journal = gate.journal();
     let stored = journal
         .read(move |reader| reader.records(from, PAGE))
         .await?;
     let next = from.saturating_add(u64::try_from(stored.len()).unwrap_or(0));
+    Ok((stored, next))
+}
+
+/// The records from `from` on that are about a request, a page at most, and where the next page
+/// begins.
+pub(crate) async fn page(gate: &Gate, from: u64) -> Result<(Vec<AuditRecord>, u64), ApprovalError> {
+    let (stored, next) = stored(gate, from).await?;
     let mut records = Vec::with_capacity(stored.len());
     for stored in &stored {
-        let record = decode(stored, journal.log())?;
+        let record = decode(stored, gate.journal().log())?;
         if matches!(record.entry, Entry::Request(..)) {
             records.push(record);
         }

@@ -15,11 +15,19 @@ use crate::site::Site;
 #[derive(Debug, Serialize)]
 struct Health {
     status: &'static str,
+    /// How many webhooks are down: they hold up nobody, and their events wait.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhooks_down: Option<usize>,
 }
 
 /// The process answers: nothing more.
 pub(crate) fn live() -> MethodRouter<Site> {
-    get(async || Json(Health { status: "ok" }))
+    get(async || {
+        Json(Health {
+            status: "ok",
+            webhooks_down: None,
+        })
+    })
 }
 
 /// The ledger can be written, and the server is not shutting down.
@@ -36,7 +44,12 @@ pub(crate) fn ready() -> MethodRouter<Site> {
                 return Err(Problem::new(Code::AuditUnavailable, message));
             }
         }
-        Ok(Json(Health { status: "ready" }))
+        let hooks = site.hooks().all();
+        let down = hooks.iter().filter(|hook| !hook.status.is_up()).count();
+        Ok(Json(Health {
+            status: "ready",
+            webhooks_down: (!hooks.is_empty()).then_some(down),
+        }))
     })
 }
 

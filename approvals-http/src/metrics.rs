@@ -17,6 +17,7 @@ use crate::auth::Reading;
 use crate::feed;
 use crate::problem::Problem;
 use crate::site::Site;
+use crate::webhook::FOLLOWER;
 
 /// What has happened since the process began, as far as the log has been followed.
 #[derive(Debug, Default)]
@@ -62,6 +63,7 @@ impl Counters {
         let pending = site.gate().list(pending).await?.len();
         let mut text = tally.print(pending, feed::end(site.gate()).await?, unanchored(site));
         outbox(site, &mut text).await?;
+        webhooks(site, &mut text);
         Ok(text)
     }
 }
@@ -181,6 +183,10 @@ async fn outbox(site: &Site, out: &mut String) -> Result<(), ApprovalError> {
     let mut lags = String::new();
     *out += "# TYPE approvals_outbox_waiting gauge\n";
     for backlog in backlogs {
+        // A receiver that was taken out of the configuration is behind for ever, and nobody minds.
+        if backlog.channel.starts_with(FOLLOWER) && !site.hooks().has(&backlog.channel) {
+            continue;
+        }
         let (channel, waiting) = (label(&backlog.channel), backlog.waiting);
         let _ = writeln!(
             out,
@@ -200,6 +206,29 @@ async fn outbox(site: &Site, out: &mut String) -> Result<(), ApprovalError> {
     *out += "# TYPE approvals_outbox_lag_seconds gauge\n";
     *out += &lags;
     Ok(())
+}
+
+/// How it goes with each receiver.
+fn webhooks(site: &Site, out: &mut String) {
+    let hooks = site.hooks().all();
+    *out += "# TYPE approvals_webhook_up gauge\n";
+    for hook in &hooks {
+        let (name, up) = (label(&hook.name), u8::from(hook.status.is_up()));
+        let _ = writeln!(out, "approvals_webhook_up{{webhook=\"{name}\"}} {up}");
+    }
+    *out += "# TYPE approvals_webhook_messages_total counter\n";
+    for hook in &hooks {
+        let name = label(&hook.name);
+        for (result, count) in [
+            ("taken", hook.status.taken()),
+            ("failed", hook.status.failed()),
+        ] {
+            let _ = writeln!(
+                out,
+                "approvals_webhook_messages_total{{webhook=\"{name}\",result=\"{result}\"}} {count}"
+            );
+        }
+    }
 }
 
 /// A name as the value of a label: nothing in it ends the label or the line.

@@ -95,6 +95,12 @@ impl Problem {
         Self::new(Code::NonCanonical, detail).with_status(StatusCode::BAD_REQUEST)
     }
 
+    /// The same refusal with another word for clients of the Agent Approval Protocol.
+    pub(crate) fn in_words(mut self, word: &str) -> Self {
+        word.clone_into(&mut self.0.error.code);
+        self
+    }
+
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {

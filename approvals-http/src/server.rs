@@ -18,8 +18,10 @@ use tower_http::timeout::TimeoutLayer;
 use crate::channel::{Background, Channel};
 use crate::config::Config;
 use crate::inbox::Inbox;
+use crate::instances::Instances;
 use crate::problem::Problem;
 use crate::site::Site;
+use crate::webhook::{self, Hook, Webhooks};
 use crate::{api, health};
 
 /// The HTTP channel of one gate: mount its [`router`](Server::router), or let it
@@ -78,6 +80,28 @@ impl Server {
         self
     }
 
+    /// Sends events to these receivers for as long as the server [`serve`](Self::serve)s.
+    #[must_use]
+    pub fn webhooks(self, webhooks: Webhooks) -> Self {
+        self.site.hooks().add(webhooks);
+        self
+    }
+
+    /// Lets provisioners make instances, which are kept in a file.
+    ///
+    /// # Errors
+    /// `Misuse` when the receiver of one that was made before cannot be reached as it was.
+    pub fn instances(self, instances: Instances) -> Result<Self, ApprovalError> {
+        self.site.keep_instances(instances);
+        for instance in self.site.instances().all(self.site.config()) {
+            let by = instance.provisioner(self.site.config());
+            if let (Some(by), Some(_)) = (by, &instance.delivery) {
+                self.site.hooks().push(Hook::of_instance(&instance, by)?);
+            }
+        }
+        Ok(self)
+    }
+
     /// Ends everything that waits or streams; a server that [`serve`](Self::serve)s then ends.
     #[must_use]
     pub fn stop(&self) -> CancellationToken {
@@ -127,6 +151,7 @@ impl Server {
         }
         beside.spawn(deliver(site.clone()));
         beside.spawn(sweep(site.clone()));
+        beside.spawn(webhook::run(site.clone()));
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
         let until = stop.clone().cancelled_owned();
         let served = axum::serve(listener, service).with_graceful_shutdown(until);
@@ -166,6 +191,7 @@ async fn deliver(site: Site) {
         if let Err(error) = site.gate().deliver().await {
             tracing::warn!(%error, "notices could not be read");
         }
+        webhook::withdraw_late(&site).await;
         pause(&site, DELIVERIES).await;
     }
 }

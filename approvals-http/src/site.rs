@@ -1,7 +1,7 @@
 //! What every route of a running server shares.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use approvals_core::ports::Directory;
 use approvals_core::{AgentId, Code, Gate, PersonId, Timestamp};
@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Caller, TokenHash};
 use crate::config::{Address, Config};
+use crate::instances::Instances;
 use crate::metrics::Counters;
 use crate::problem::Problem;
+use crate::webhook::Hooks;
 
 /// The gate, who is who, and the limits: what the handlers of a server work with. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +29,9 @@ struct Inner {
     looks: DefaultKeyedRateLimiter<PersonId>,
     stop: CancellationToken,
     counters: Counters,
+    hooks: Hooks,
+    instances: OnceLock<Instances>,
+    making: tokio::sync::Mutex<()>,
 }
 
 impl Site {
@@ -41,6 +46,9 @@ impl Site {
             config,
             stop: CancellationToken::new(),
             counters: Counters::default(),
+            hooks: Hooks::default(),
+            instances: OnceLock::new(),
+            making: tokio::sync::Mutex::default(),
         }))
     }
 
@@ -78,12 +86,33 @@ impl Site {
         &self.0.counters
     }
 
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.0.hooks
+    }
+
+    /// The instances that provisioners have made; none are kept unless the server was given a file.
+    pub(crate) fn instances(&self) -> &Instances {
+        self.0.instances.get_or_init(Instances::default)
+    }
+
+    pub(crate) fn keep_instances(&self, instances: Instances) {
+        // Only the first: what is known already is not forgotten.
+        let _ = self.0.instances.set(instances);
+    }
+
+    /// One at a time makes or ends an instance.
+    pub(crate) async fn instances_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.0.making.lock().await
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.0.config
     }
 
     pub(crate) fn caller(&self, token: &TokenHash) -> Option<Caller> {
-        self.0.config.agents.get(token).cloned()
+        let config = &self.0.config;
+        let known = config.agents.get(token).cloned();
+        known.or_else(|| self.instances().caller(token, config))
     }
 
     pub(crate) fn reader(&self, token: &TokenHash) -> Option<PersonId> {

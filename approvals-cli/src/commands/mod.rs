@@ -5,6 +5,8 @@ mod cancel;
 mod decide;
 mod erase;
 mod export;
+#[cfg(feature = "serve")]
+mod export_ocsf;
 mod init;
 mod key;
 mod list;
@@ -62,6 +64,8 @@ pub(crate) fn run(cli: &Cli, printer: &Printer) -> Result<Answer, Failure> {
         Command::Receipt(proof) => wait(receipt::run(cli, proof)),
         Command::Verify(options) => verify::run(cli, options),
         Command::Export(Export::Jsonl { from }) => export::run(cli, *from),
+        #[cfg(feature = "serve")]
+        Command::Export(Export::Ocsf { from }) => export_ocsf::run(cli, *from),
         Command::Export(Export::Checkpoint) => export::checkpoint(cli),
         Command::Export(Export::Tiles { directory }) => export::tiles(cli, directory),
         Command::Anchor => wait(anchor::run(cli)),

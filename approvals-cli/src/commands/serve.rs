@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use approvals_core::{Code, Gate, PersonId};
-use approvals_http::{Channel, Config, Inbox, Server};
+use approvals_core::{ApprovalError, Code, Gate, PersonId};
+use approvals_http::{Channel, Config, Inbox, Instances, SecretPlace, Server, Webhooks};
 use approvals_store::home::Home;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -36,6 +36,7 @@ async fn serve(cli: &Cli, printer: &Printer, options: &Serve) -> Result<Answer, 
             .map_err(|error| Failure::usage(&error.to_string()))?,
         None => config,
     };
+    let webhooks = Webhooks::open(&config, |place| secret(&home, place))?;
     let channels = channels(&home)?;
     let mut builder = home.gate()?;
     if let Some(environment) = config.environment() {
@@ -51,7 +52,11 @@ async fn serve(cli: &Cli, printer: &Printer, options: &Serve) -> Result<Answer, 
         .map_err(|error| unbound(config.address().listen(), &error))?;
     let inbox = Inbox::new(home.people().clone());
     let links = links(&inbox, &gate, &options.link, at, &config)?;
-    let server = Server::new(gate, home.people().clone(), config).inbox(&inbox);
+    let server = Server::new(gate, home.people().clone(), config);
+    let server = server
+        .inbox(&inbox)
+        .webhooks(webhooks)
+        .instances(instances(&home)?)?;
     let server = channels.into_iter().fold(server, Server::channel);
     printer.show(&format!("listening on http://{at}\n{links}"));
     let stop = server.stop();
@@ -64,6 +69,23 @@ async fn serve(cli: &Cli, printer: &Printer, options: &Serve) -> Result<Answer, 
         }
     }
     Ok(Answer::new("stopped\n", json!({ "stopped": true })))
+}
+
+/// The instances that provisioners made before.
+fn instances(home: &Home) -> Result<Instances, ApprovalError> {
+    let text = home.read_private(INSTANCES, "list of instances")?;
+    Instances::open(home.path().join(INSTANCES), text.as_deref())
+}
+
+const INSTANCES: &str = "instances.json";
+
+/// The secret that signs for a webhook.
+pub(super) fn secret(home: &Home, place: &SecretPlace) -> Result<Option<String>, ApprovalError> {
+    match place {
+        SecretPlace::Variable(name) => Ok(std::env::var(name).ok()),
+        SecretPlace::File(name) => home.read_private(name, "secret of a webhook"),
+        _ => Ok(None),
+    }
 }
 
 /// The lines that let people in on this machine.

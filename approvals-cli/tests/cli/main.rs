@@ -42,3 +42,6 @@ mod surface;
 mod verify;
 #[cfg(test)]
 mod walkthrough;
+#[cfg(test)]
+#[cfg(feature = "serve")]
+mod webhooks;

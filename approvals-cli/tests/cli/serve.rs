@@ -7,9 +7,9 @@ use approvals_http::{Token, TokenHash};
 use crate::support::Lab;
 
 /// A lab that knows two agents and somebody who looks, with their tokens.
-fn served() -> (Lab, [String; 3]) {
+fn served() -> (Lab, [String; 4]) {
     let lab = Lab::new();
-    let tokens = [(); 3].map(|()| Token::generate().unwrap().reveal().to_owned());
+    let tokens = [(); 4].map(|()| Token::generate().unwrap().reveal().to_owned());
     let mut text = "version = 1\n[limits]\nasks_per_minute = 100000\nagent_per_minute = 100000\nperson_per_minute = 100000\n".to_owned();
     for (name, token) in ["bot", "other-bot"].iter().zip(&tokens) {
         let hash = TokenHash::of(token);
@@ -17,13 +17,17 @@ fn served() -> (Lab, [String; 3]) {
             "[[agent]]\nid = \"{name}\"\nsponsor = \"u_alice\"\ntoken_sha256 = \"{hash}\"\n"
         );
     }
-    let hash = tokens.last().map(|token| TokenHash::of(token)).unwrap();
+    let hash = TokenHash::of(&tokens[2]);
     text += &format!("[[reader]]\nperson = \"u_dana\"\ntoken_sha256 = \"{hash}\"\n");
+    let hash = TokenHash::of(&tokens[3]);
+    text += &format!(
+        "[[provisioner]]\nagents = \"idle\"\nowner = \"u_alice\"\ntoken_sha256 = \"{hash}\"\n"
+    );
     write_private(&lab.state().join("http.toml"), &text);
     (lab, tokens)
 }
 
-fn write_private(path: &Path, text: &str) {
+pub(crate) fn write_private(path: &Path, text: &str) {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();
@@ -39,7 +43,7 @@ fn write_private(path: &Path, text: &str) {
 
 #[test]
 fn the_official_client_asks_waits_and_uses_an_approval_once_across_kills() {
-    let (lab, [token, other, _]) = served();
+    let (lab, [token, other, ..]) = served();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aap/requester.py");
     let port = approvals_peers::free_port().to_string();
     let mut command = approvals_peers::python();
@@ -59,8 +63,40 @@ fn the_official_client_asks_waits_and_uses_an_approval_once_across_kills() {
 }
 
 #[test]
+fn the_official_receiver_is_provisioned_and_wakes_runs_across_kills() {
+    let (lab, _) = served();
+    let [port, mine] = [(); 2].map(|()| approvals_peers::free_port().to_string());
+    let token = Token::generate().unwrap();
+    let path = lab.state().join("http.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = format!(
+        "{text}[[provisioner]]\nagents = \"ci\"\nsponsor = \"u_alice\"\ntoken_sha256 = \"{}\"\nreceivers = [\"http://127.0.0.1:{mine}/aap/events\"]\nnetwork = \"loopback\"\n",
+        token.hash()
+    );
+    write_private(&path, &text);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aap/receiver.py");
+    let mut command = approvals_peers::python();
+    command
+        .arg(script)
+        .arg(env!("CARGO_BIN_EXE_approvals"))
+        .arg(lab.state())
+        .args([&lab.key("dana"), token.reveal(), &port, &mine])
+        .env("HOME", lab.path("home"));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n{wrong}");
+    assert_eq!(lab.run(&["verify"]).code, 0);
+    // Secrets of receivers and hashes of tokens are for the owner only.
+    use std::os::unix::fs::PermissionsExt as _;
+    let kept = lab.state().join("instances.json");
+    let mode = std::fs::metadata(kept).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
 fn schemathesis_finds_no_500_and_nothing_undocumented() {
-    let (lab, [token, _, reader]) = served();
+    let (lab, [token, _, reader, provisioner]) = served();
     let mut serve = lab.command(&["serve", "--listen", "127.0.0.1:0"]);
     serve.env("APPROVALS_STATE", lab.state());
     let mut server = approvals_peers::Process::start(serve);
@@ -70,6 +106,7 @@ fn schemathesis_finds_no_500_and_nothing_undocumented() {
         (&token, "requester"),
         (&reader, "approver"),
         (&reader, "operator"),
+        (&provisioner, "provisioner"),
     ] {
         let mut command = std::process::Command::new(approvals_peers::program("schemathesis"));
         command

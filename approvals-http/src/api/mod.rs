@@ -3,6 +3,7 @@
 mod approvals;
 mod card;
 mod events;
+mod instances;
 mod requests;
 mod submission;
 mod view;
@@ -25,6 +26,8 @@ pub(crate) fn routes() -> Router<Site> {
         .routes(routes!(requests::look, requests::cancel))
         .routes(routes!(requests::consume))
         .routes(routes!(requests::outcome))
+        .routes(routes!(instances::provision))
+        .routes(routes!(instances::show, instances::delete))
         .routes(routes!(approvals::list))
         .routes(routes!(approvals::show))
         .routes(routes!(approvals::prepare))
@@ -43,6 +46,7 @@ pub(crate) fn routes() -> Router<Site> {
     ),
     tags(
         (name = "requester", description = "The Agent Approval Protocol v1, for agents"),
+        (name = "provisioner", description = "For whoever makes instances of agents"),
         (name = "approver", description = "For people who look and decide"),
         (name = "operator", description = "For whoever runs it")
     ),
@@ -59,6 +63,7 @@ impl Modify for Schemes {
         let bearer = || SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         components.add_security_scheme("agent", bearer());
         components.add_security_scheme("reader", bearer());
+        components.add_security_scheme("provisioner", bearer());
     }
 }
 
@@ -91,6 +96,9 @@ pub(crate) enum Refusals {
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(Problem),
 }
+
+pub(crate) use requests::withdraw_late;
+pub(crate) use view::uuid;
 
 /// Reads a body that has one known form.
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {

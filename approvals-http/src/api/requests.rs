@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use approvals_core::digest::sha256;
 use approvals_core::id::RecordId;
-use approvals_core::{Code, RequestId};
+use approvals_core::ports::Filter;
+use approvals_core::{AgentId, Code, RequestId};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -194,6 +195,22 @@ async fn current(site: &Site, caller: &Caller, id: RequestId) -> Result<RequestV
     RequestView::of(site.gate(), id, &caller.id).await
 }
 
+/// Withdraws what an agent's own time is over for, of those agents that wait for a message instead of
+/// looking again.
+pub(crate) async fn withdraw_late(site: &Site, agent: &AgentId) -> Result<(), Problem> {
+    let mut waiting = Filter::pending();
+    waiting.agent = Some(agent.clone());
+    let journal = site.gate().journal();
+    let waiting = journal.read(move |reader| reader.requests(&waiting));
+    for row in waiting.await? {
+        let view = RequestView::of(site.gate(), row.id, agent).await;
+        if view.is_ok_and(|view| view.is_late(site.now())) {
+            site.gate().cancel(row.id).await?;
+        }
+    }
+    Ok(())
+}
+
 /// What a request's state forbids is a conflict to this protocol, whatever the reason.
 fn in_conflict(problem: Problem) -> Problem {
     match problem.status() {
@@ -221,7 +238,7 @@ fn attempt(id: RequestId, key: &str) -> RecordId {
     RecordId::from_bytes(bytes)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
     let mut values = headers.get_all("idempotency-key").iter();
     let key = match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),

@@ -153,7 +153,7 @@ impl RequestView {
             .after(within(&asked.timeout)?)
             .min(card.expires_at);
         let mut view = Self {
-            id: uuid(card.request),
+            id: uuid(card.request.as_bytes()),
             tool: card.action.function.clone(),
             server: asked.server,
             arguments: Value::Record(asked.arguments),
@@ -300,8 +300,8 @@ fn hidden(error: ApprovalError, id: RequestId) -> Problem {
 }
 
 /// The id in the form that the protocol wants; [`request_id`] reads it back.
-pub(super) fn uuid(id: RequestId) -> String {
-    let hex = format!("{:032x}", u128::from_be_bytes(*id.as_bytes()));
+pub(crate) fn uuid(id: &[u8; 16]) -> String {
+    let hex = format!("{:032x}", u128::from_be_bytes(*id));
     let mut out = String::with_capacity(36);
     for (at, digit) in hex.chars().enumerate() {
         if matches!(at, 8 | 12 | 16 | 20) {
@@ -327,8 +327,45 @@ pub(super) fn request_id(text: &str) -> Result<RequestId, Problem> {
     let number = u128::from_str_radix(&hex, 16).map_err(|_| nothing())?;
     let id = RequestId::from_bytes(number.to_be_bytes());
     // One text for each id.
-    match uuid(id) == text {
+    match uuid(id.as_bytes()) == text {
         true => Ok(id),
         false => Err(nothing()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_the_task_states_of_the_access_request_profile() {
+        // `failed` is of work that this server does not do, `partial` of requests for several things.
+        for (state, text) in [
+            (State::Pending, "pending"),
+            (State::Approved, "approved"),
+            (State::Denied, "denied"),
+            (State::Expired, "expired"),
+            (State::Cancelled, "cancelled"),
+        ] {
+            assert_eq!(serde_json::to_value(state).unwrap(), text);
+        }
+        for status in [
+            approvals_core::Status::Pending,
+            approvals_core::Status::Approved,
+            approvals_core::Status::Denied,
+            approvals_core::Status::Expired,
+            approvals_core::Status::Cancelled,
+            approvals_core::Status::Failed,
+        ] {
+            let states = [
+                "pending",
+                "approved",
+                "denied",
+                "expired",
+                "cancelled",
+                "failed",
+            ];
+            assert!(states.contains(&status.as_str()), "{status:?}");
+        }
     }
 }

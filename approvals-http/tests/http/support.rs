@@ -93,6 +93,21 @@ impl House {
         }
     }
 
+    /// Another server on the same gate.
+    pub(crate) fn server(&self, config: Config) -> Server {
+        Server::new(
+            self.gate.clone(),
+            Shifting(Arc::clone(&self.people)),
+            config,
+        )
+    }
+
+    /// The same house, behind the routes of another server.
+    pub(crate) fn with_router(mut self, router: Router) -> Self {
+        self.router = router;
+        self
+    }
+
     /// From here on only these are in the directory.
     pub(crate) fn only(&self, persons: &[&str]) {
         *self.people.write().unwrap() = people(&self.keys, persons);
