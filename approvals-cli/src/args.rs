@@ -207,6 +207,23 @@ pub(crate) enum TokenFor {
         owner: Option<PersonId>,
     },
 
+    /// A token to make agents with, which get tokens of their own; it asks and decides nothing.
+    #[command(
+        after_help = "Add the addresses of their receivers to the row, if they have any.\n\nExample:\n  approvals token provisioner ci --sponsor u_alice"
+    )]
+    Provisioner {
+        /// What the names of its agents begin with.
+        agents: approvals_core::AgentId,
+
+        /// The person they act for, who can then not approve what they ask.
+        #[arg(long, value_name = "PERSON", required_unless_present = "owner")]
+        sponsor: Option<PersonId>,
+
+        /// The person who answers for them, who can then not approve what they ask.
+        #[arg(long, value_name = "PERSON")]
+        owner: Option<PersonId>,
+    },
+
     /// A token to look with; it decides nothing.
     #[command(after_help = "Example:\n  approvals token reader u_bob")]
     Reader {

@@ -1,6 +1,6 @@
 //! `approvals token`: a new bearer token, and what to write down of it.
 
-use approvals_core::{AgentId, PersonId};
+use approvals_core::PersonId;
 use approvals_http::Token;
 use serde_json::json;
 
@@ -10,7 +10,18 @@ use crate::failure::Failure;
 
 pub(crate) fn run(wanted: &TokenFor) -> Result<Answer, Failure> {
     let table = match wanted {
-        TokenFor::Agent { id, sponsor, owner } => agent(id, sponsor.as_ref(), owner.as_ref()),
+        TokenFor::Agent { id, sponsor, owner } => {
+            let row = format!("[[agent]]\nid = \"{id}\"\n");
+            row + &behind(sponsor.as_ref(), owner.as_ref())
+        }
+        TokenFor::Provisioner {
+            agents,
+            sponsor,
+            owner,
+        } => {
+            let row = format!("[[provisioner]]\nagents = \"{agents}\"\n");
+            row + &behind(sponsor.as_ref(), owner.as_ref())
+        }
         TokenFor::Reader { person } => format!("[[reader]]\nperson = \"{person}\"\n"),
     };
     let token = Token::generate()?;
@@ -25,13 +36,9 @@ pub(crate) fn run(wanted: &TokenFor) -> Result<Answer, Failure> {
 }
 
 /// Names have no character that TOML would read otherwise: their types say so.
-fn agent(id: &AgentId, sponsor: Option<&PersonId>, owner: Option<&PersonId>) -> String {
+fn behind(sponsor: Option<&PersonId>, owner: Option<&PersonId>) -> String {
     let person = |name: &str, person: Option<&PersonId>| {
         person.map_or(String::new(), |person| format!("{name} = \"{person}\"\n"))
     };
-    format!(
-        "[[agent]]\nid = \"{id}\"\n{}{}",
-        person("sponsor", sponsor),
-        person("owner", owner)
-    )
+    person("sponsor", sponsor) + &person("owner", owner)
 }

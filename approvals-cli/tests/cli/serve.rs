@@ -132,16 +132,18 @@ fn schemathesis_finds_no_500_and_nothing_undocumented() {
 #[test]
 fn a_token_is_printed_once_and_only_its_hash_is_written_down() {
     let lab = Lab::new();
-    let made = lab.run(&["token", "agent", "bot", "--sponsor", "u_alice", "--json"]);
-    let json = made.json();
-    let (token, toml) = (
-        json["token"].as_str().unwrap(),
-        json["toml"].as_str().unwrap(),
-    );
-    assert!(!toml.contains(token), "{toml}");
-    approvals_http::Config::parse(&format!("version = 1\n{toml}")).unwrap();
-    // Nobody behind it: nothing is made.
-    assert_eq!(lab.run(&["token", "agent", "bot"]).code, 2);
+    for (kind, name) in [("agent", "bot"), ("provisioner", "ci")] {
+        let made = lab.run(&["token", kind, name, "--sponsor", "u_alice", "--json"]);
+        let json = made.json();
+        let (token, toml) = (
+            json["token"].as_str().unwrap(),
+            json["toml"].as_str().unwrap(),
+        );
+        assert!(!toml.contains(token), "{toml}");
+        approvals_http::Config::parse(&format!("version = 1\n{toml}")).unwrap();
+        // Nobody behind it: nothing is made.
+        assert_eq!(lab.run(&["token", kind, name]).code, 2);
+    }
 }
 
 #[test]

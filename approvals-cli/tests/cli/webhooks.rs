@@ -174,7 +174,7 @@ async fn every_event_comes_in_order_across_kills_and_what_happened_meanwhile() {
 async fn the_log_as_ocsf_is_what_the_published_schema_wants() {
     let lab = Lab::new();
     let gate = lab.gate().await;
-    let agent = crate::support::bot();
+    let agent = crate::support::bot().provider("p");
     let used = gate.enter(agent, export_users());
     let decided = async {
         let id = crate::support::waiting(&gate).await.to_string();
