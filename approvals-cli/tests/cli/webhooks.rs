@@ -226,6 +226,11 @@ async fn the_log_as_ocsf_is_what_the_published_schema_wants() {
         json!(["request.denied", 3004, 25]),
     ];
     assert_eq!(seen, expected);
+    assert_eq!(events[3]["unmapped"]["approved_by"], json!(["u_dana"]));
+    assert_eq!(
+        events[4]["ai_model"],
+        json!({ "ai_provider": "p", "name": "m-1" })
+    );
     assert!(
         !text.contains("users") && !text.contains("hunter2"),
         "{text}"

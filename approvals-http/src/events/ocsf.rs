@@ -225,6 +225,9 @@ fn managed(happening: &Happening<'_>, step: &Step) -> Value {
     });
     put(&mut event, "entity", entity);
     put(&mut event, "comment", json!(happening.record.kind()));
+    if let (Event::Approved(approved), Some(more)) = (happening.event, event.get_mut("unmapped")) {
+        put(more, "approved_by", json!(approved.by));
+    }
     if let Some(disposition) = step.disposition {
         dispose(&mut event, disposition);
         let (number, name) = match disposition == REJECTED {

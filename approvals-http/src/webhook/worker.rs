@@ -32,6 +32,7 @@ pub(super) async fn follow(site: &Site, hook: &Hook) {
     loop {
         if let Err(error) = work(site, hook).await {
             tracing::warn!(%error, webhook = hook.follower, "the log could not be followed; tried again soon");
+            hook.status.fail("the log could not be followed".to_owned());
         }
         tokio::time::sleep(UNREADABLE).await;
     }
