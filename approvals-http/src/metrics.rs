@@ -2,26 +2,41 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use approvals_core::ledger::Entry;
 use approvals_core::lifecycle::Event;
 use approvals_core::ports::Filter;
 use approvals_core::{ApprovalError, RequestId, Timestamp};
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header;
-use axum::response::IntoResponse;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use tokio::sync::Mutex;
 
 use crate::auth::Reading;
 use crate::feed;
-use crate::problem::Problem;
+use crate::problem::{Problem, Refused};
 use crate::site::Site;
 use crate::webhook::FOLLOWER;
 
 /// What has happened since the process began, as far as the log has been followed.
 #[derive(Debug, Default)]
-pub(crate) struct Counters(Mutex<Tally>);
+pub(crate) struct Counters {
+    log: Mutex<Tally>,
+    /// Refusals of calls by code: most of them leave no record.
+    calls: std::sync::Mutex<BTreeMap<&'static str, u64>>,
+}
+
+/// Counts the calls that are refused.
+pub(crate) async fn count(State(site): State<Site>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(Refused(code)) = response.extensions().get() {
+        *site.counters().calls().entry(code).or_default() += 1;
+    }
+    response
+}
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -47,21 +62,36 @@ const BOUNDS: [u32; 8] = [1, 5, 30, 60, 300, 900, 3600, 86_400];
 impl Counters {
     /// Begins to count at the end of the log.
     pub(crate) async fn begin(&self, site: &Site) -> Result<(), ApprovalError> {
-        let mut tally = self.0.lock().await;
+        let mut tally = self.log.lock().await;
         if tally.next.is_none() {
             tally.next = Some(feed::end(site.gate()).await?);
         }
         Ok(())
     }
 
+    fn refusals(&self, out: &mut String) {
+        *out += "# TYPE approvals_calls_refused_total counter\n";
+        for (code, count) in &*self.calls() {
+            let _ = writeln!(
+                out,
+                "approvals_calls_refused_total{{code=\"{code}\"}} {count}"
+            );
+        }
+    }
+
+    fn calls(&self) -> MutexGuard<'_, BTreeMap<&'static str, u64>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn text(&self, site: &Site) -> Result<String, ApprovalError> {
         self.begin(site).await?;
-        let mut tally = self.0.lock().await;
+        let mut tally = self.log.lock().await;
         tally.follow(site).await?;
         let mut pending = Filter::pending();
         pending.limit = MOST;
         let pending = site.gate().list(pending).await?.len();
         let mut text = tally.print(pending, feed::end(site.gate()).await?, unanchored(site));
+        self.refusals(&mut text);
         outbox(site, &mut text).await?;
         webhooks(site, &mut text);
         Ok(text)

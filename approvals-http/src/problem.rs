@@ -47,6 +47,10 @@ struct ProtocolRefusal {
     message: String,
 }
 
+/// The code of the refusal that an answer is: for counters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Refused(pub(crate) &'static str);
+
 impl Problem {
     /// A refusal with a code and a message that names the fix; the code says which status it has.
     #[must_use]
@@ -145,8 +149,9 @@ impl IntoResponse for Problem {
         let status =
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let kind = HeaderValue::from_static("application/problem+json");
-        let retry = self.0.retry_after;
+        let (retry, refused) = (self.0.retry_after, Refused(self.0.code));
         let mut response = (status, axum::Json(self.0)).into_response();
+        response.extensions_mut().insert(refused);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, kind);
         if status == StatusCode::UNAUTHORIZED {

@@ -119,6 +119,10 @@ impl Server {
             .fallback(nowhere)
             .method_not_allowed_fallback(not_so)
             .layer(DefaultBodyLimit::max(limits.body))
+            .layer(axum::middleware::from_fn_with_state(
+                self.site.clone(),
+                crate::metrics::count,
+            ))
             .with_state(self.site.clone());
         ours.merge(self.mounted.clone())
             .layer(TimeoutLayer::with_status_code(

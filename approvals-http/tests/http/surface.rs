@@ -27,7 +27,7 @@ async fn answers_and_refusals_have_one_shape() {
 
 #[tokio::test]
 async fn counters_follow_the_log_and_name_nobody() {
-    use super::support::READER;
+    use super::support::{BOT, READER};
     let house = House::open().await;
     let request = || call("GET", "/metrics", Some(READER), "");
     house.send(request()).await;
@@ -38,6 +38,11 @@ async fn counters_follow_the_log_and_name_nobody() {
     );
     assert_eq!(house.decide(&id, "u_bob", "bob", "approve").await.0, 200);
     house.asked("l", "db.export").await;
+    // Most refusals of calls leave no record.
+    assert_eq!(house.consume(BOT, &id, "t").await.0, 200);
+    for key in ["u", "v"] {
+        assert_eq!(house.consume(BOT, &id, key).await.0, 409);
+    }
     let response = house.send(request()).await;
     let bytes = axum::body::to_bytes(response.into_body(), 1 << 20)
         .await
@@ -47,6 +52,8 @@ async fn counters_follow_the_log_and_name_nobody() {
         "approvals_pending 1",
         "approvals_records_total{kind=\"request.approved\"} 1",
         "approvals_refused_total{what=\"review\",code=\"NotEligible\"} 1",
+        "approvals_calls_refused_total{code=\"AlreadyConsumed\"} 2",
+        "approvals_calls_refused_total{code=\"NotEligible\"} 1",
         "approvals_decided_total{how=\"approved\"} 1",
         "approvals_decision_seconds_count 1",
         "approvals_decision_seconds_bucket{le=\"60\"} 1",
