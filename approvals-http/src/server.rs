@@ -195,7 +195,6 @@ async fn deliver(site: Site) {
         if let Err(error) = site.gate().deliver().await {
             tracing::warn!(%error, "notices could not be read");
         }
-        webhook::withdraw_late(&site).await;
         pause(&site, DELIVERIES).await;
     }
 }
@@ -206,6 +205,7 @@ async fn sweep(site: Site) {
         if let Err(error) = site.gate().sweep().await {
             tracing::warn!(%error, "what is out of time could not be ended");
         }
+        webhook::withdraw_late(&site).await;
         pause(&site, SWEEPS).await;
     }
 }

@@ -20,7 +20,7 @@ use super::network::{Network, Resolver};
 use super::secret::{Secret, signatures};
 use crate::config::InvalidConfig;
 
-/// What is sent: the same bytes under the same id at every try.
+/// What is sent: the same under the same id, however often it is tried.
 #[derive(Debug, Clone)]
 pub(crate) struct Message {
     /// Names it; a receiver takes it once.

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use approvals_core::ledger::{AuditRecord, Hash};
-use approvals_core::{AgentId, ApprovalError, Code, RequestId, Timestamp};
+use approvals_core::{AgentId, ApprovalError, Card, Code, RequestId, Timestamp};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -211,8 +211,7 @@ impl Hook {
             Format::Cloudevents => {
                 let shown = match endpoint.content {
                     Content::Facts => None,
-                    // What cannot be shown whole is not sent; that it happened still is.
-                    Content::Full => site.gate().card(request).await.ok(),
+                    Content::Full => shown(site, request).await?,
                 };
                 Some((CLOUD_EVENT, happening.cloud_event(shown.as_ref())))
             }
@@ -225,6 +224,16 @@ impl Hook {
             };
             (message, None)
         }))
+    }
+}
+
+/// What people are shown of a request now. What cannot be shown whole is not sent; that it happened
+/// still is.
+async fn shown(site: &Site, request: RequestId) -> Result<Option<Card>, ApprovalError> {
+    match site.gate().card(request).await {
+        Ok(card) => Ok(Some(card)),
+        Err(error) if error.code() == Code::Unrenderable => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
