@@ -1,6 +1,7 @@
 //! The one record that binds an action, and the salts that open it.
 
 mod fixed;
+mod recorded;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ use crate::proposal::Proposal;
 use crate::scope::Scope;
 
 pub use fixed::FixedRecord;
+pub use recorded::RecordedAction;
 
 /// The action as it stands in the ledger: every value bound, none given away.
 ///
@@ -363,12 +365,23 @@ impl SealedAction {
         salts: &mut Salts,
         key: &RedactionKey,
     ) -> Result<Self, ApprovalError> {
+        let of = (request_id, expires_at);
+        Self::sealed(proposal, claims, of, salts, Redacted::Under(key))
+    }
+
+    fn sealed(
+        proposal: &Proposal,
+        claims: AgentClaims,
+        (request_id, expires_at): (RequestId, Timestamp),
+        salts: &mut Salts,
+        redacted: Redacted<'_>,
+    ) -> Result<Self, ApprovalError> {
         let (action, nonce) = (&proposal.action, salts.nonce);
         let mut seal = Seal {
             disclosures: Vec::with_capacity(action.params.len() + 3),
             used: Vec::with_capacity(action.params.len() + 3),
             salts,
-            key,
+            redacted,
         };
         // In the order of `ActionRecord::disclosed`.
         let params = seal.params(action)?;
@@ -439,12 +452,37 @@ impl SealedAction {
     }
 }
 
+/// What binds redacted values.
+#[derive(Clone, Copy)]
+enum Redacted<'a> {
+    /// This key.
+    Under(&'a RedactionKey),
+    /// What stands on record for them.
+    As(&'a ActionRecord),
+}
+
+impl Redacted<'_> {
+    fn bind(self, nonce: Salt, name: &str, text: &str) -> Result<Commitment, ApprovalError> {
+        match self {
+            Self::Under(key) => Ok(key.commit(&disclosure_of(nonce, &[ARGS, name], text))),
+            Self::As(record) => {
+                let named = |have: &&SealedParam| have.redacted && have.name == name;
+                let found = record.params.iter().find(named);
+                found.map(|found| found.sd.clone()).ok_or_else(|| {
+                    let message = format!("`{name}` is redacted here and not on record");
+                    ApprovalError::new(Code::ActionMismatch, message)
+                })
+            }
+        }
+    }
+}
+
 /// A seal in the making.
 struct Seal<'a> {
     disclosures: Vec<Disclosure>,
     used: Vec<Salt>,
     salts: &'a mut Salts,
-    key: &'a RedactionKey,
+    redacted: Redacted<'a>,
 }
 
 impl Seal<'_> {
@@ -459,8 +497,7 @@ impl Seal<'_> {
             }
             let (name, text) = (param.name(), param.text());
             let sd = if param.is_redacted() {
-                let nonce = self.salts.nonce;
-                self.key.commit(&disclosure_of(nonce, &[ARGS, name], text))
+                self.redacted.bind(self.salts.nonce, name, text)?
             } else {
                 self.reveal(ARGS, name, text)?
             };

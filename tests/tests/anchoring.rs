@@ -304,13 +304,14 @@ async fn threat_58_a_use_that_was_burned_is_no_right_to_an_agent_that_asks_again
     let agent = Agent::new("bot").on_behalf_of("u_alice");
     let request = gate.ask(Call::new(action, None, agent)).await.unwrap();
     let attempt = RecordId::random().unwrap();
-    let first = gate.redeem(request, attempt).await.unwrap_err();
+    let digest = gate.card(request).await.unwrap().digest;
+    let first = gate.redeem(request, attempt, digest).await.unwrap_err();
     assert_eq!(first.code(), Code::AuditUnavailable, "{first}");
     // The same try again: with and without a quorum, it was burned.
     for manner in [Manner::Away, Manner::Honest] {
         town.witnesses[1].behave(manner);
         town.witnesses[2].behave(manner);
-        let again = gate.redeem(request, attempt).await.unwrap_err();
+        let again = gate.redeem(request, attempt, digest).await.unwrap_err();
         assert_eq!(again.code(), Code::AlreadyConsumed, "{manner:?}: {again}");
     }
 }

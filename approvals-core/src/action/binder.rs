@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{Action, GuardedFn};
 use crate::canonical::{self, NonCanonical, Value};
+use crate::digest::RedactionKey;
 use crate::error::{ApprovalError, Code};
 
 /// A value that can be shown to an approver and bound by the digest: anything `Serialize`.
@@ -153,6 +154,15 @@ impl BoundParam {
     #[must_use]
     pub fn shown(&self) -> Option<&Value> {
         (!self.redacted).then_some(&self.value)
+    }
+
+    /// What stands for name and value where the value itself must not go: equal for equal values,
+    /// and without the key nobody can try which value it is.
+    #[must_use]
+    pub fn fingerprint(&self, key: &RedactionKey) -> [u8; 32] {
+        let name = Value::Text(self.name.clone().into_owned());
+        let named = Value::List(vec![name, self.value.clone()]);
+        key.fingerprint(&named.to_bytes())
     }
 
     /// The canonical text of the value.

@@ -106,37 +106,38 @@ pub fn clear_default() {
     *DEFAULT.write().unwrap_or_else(PoisonError::into_inner) = None;
 }
 
-pub(super) async fn enter<F: Future>(
-    gate: Arc<dyn ApprovalGate>,
+/// Runs work whose guarded calls go through this gate, asked for by this agent: what a gate's own
+/// `enter` does.
+pub fn enter<F: Future>(
+    gate: &dyn ApprovalGate,
     agent: Agent,
-    detach: bool,
     work: F,
-) -> F::Output {
-    CONTEXT
-        .scope(
-            Context {
-                gate,
-                agent: Arc::new(agent),
-                detach,
-            },
-            work,
-        )
-        .await
+) -> impl Future<Output = F::Output> + use<F> {
+    CONTEXT.scope(Context::new(gate, agent, false), work)
 }
 
-pub(super) fn enter_blocking<T>(
-    gate: Arc<dyn ApprovalGate>,
+/// The same for requests that stay when the work is dropped: what a gate's own `detach` does.
+pub fn detach<F: Future>(
+    gate: &dyn ApprovalGate,
     agent: Agent,
-    work: impl FnOnce() -> T,
-) -> T {
-    CONTEXT.sync_scope(
-        Context {
-            gate,
+    work: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    CONTEXT.scope(Context::new(gate, agent, true), work)
+}
+
+/// The same for work that blocks: what a gate's own `enter_blocking` does.
+pub fn enter_blocking<T>(gate: &dyn ApprovalGate, agent: Agent, work: impl FnOnce() -> T) -> T {
+    CONTEXT.sync_scope(Context::new(gate, agent, false), work)
+}
+
+impl Context {
+    fn new(gate: &dyn ApprovalGate, agent: Agent, detach: bool) -> Self {
+        Self {
+            gate: gate.shared(),
             agent: Arc::new(agent),
-            detach: false,
-        },
-        work,
-    )
+            detach,
+        }
+    }
 }
 
 impl super::Gate {
@@ -144,18 +145,18 @@ impl super::Gate {
     ///
     /// Dropping the returned future withdraws a request that is still waiting.
     pub async fn enter<F: Future>(&self, agent: Agent, work: F) -> F::Output {
-        enter(self.shared(), agent, false, work).await
+        enter(self, agent, work).await
     }
 
     /// Like [`Gate::enter`](super::Gate::enter), but a request that is still waiting when the
     /// future is dropped stays pending; the same call attaches to it later.
     pub async fn detach<F: Future>(&self, agent: Agent, work: F) -> F::Output {
-        enter(self.shared(), agent, true, work).await
+        detach(self, agent, work).await
     }
 
     /// Runs blocking work whose guarded sync functions go through this gate.
     pub fn enter_blocking<T>(&self, agent: Agent, work: impl FnOnce() -> T) -> T {
-        enter_blocking(self.shared(), agent, work)
+        enter_blocking(self, agent, work)
     }
 }
 

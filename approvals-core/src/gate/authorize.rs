@@ -9,7 +9,7 @@ use super::{Call, Inner};
 use crate::canonical;
 use crate::clock::Timestamp;
 use crate::commit::{Answer, Work};
-use crate::digest::{ActionDigest, Commitment};
+use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{Draw, PersonId, RequestId};
 use crate::lifecycle::{Ask, Command, Created, RequestState};
@@ -285,8 +285,8 @@ impl Asking {
             .action()
             .salts(&disclosures)
             .ok_or_else(|| different(id))?;
-        let proposal = (*self.proposal).clone();
-        let proposal = in_recorded_words(proposal, state.action(), &disclosures);
+        let recorded = RecordedAction::new((**state.action()).clone(), disclosures)?;
+        let proposal = recorded.reworded((*self.proposal).clone());
         let mut sealed = SealedAction::seal(
             &proposal,
             self.claims.clone(),
@@ -348,7 +348,8 @@ impl Inner {
         let record = sealed.record();
         let mut salts = sealed.salts().ok_or_else(|| different(record.request_id))?;
         let (mut action, reason) = live.into_action()?;
-        self.place(&mut action, &approved.action.tenant);
+        self.place(&mut action);
+        action.tenant.clone_from(&approved.action.tenant);
         let mut live = Proposal::new(approved.requester.clone(), action);
         live.reason = reason;
         live.rationale.clone_from(&approved.rationale);
@@ -390,29 +391,6 @@ impl Inner {
             )),
         }
     }
-}
-
-/// The agent's words as they are on record: those of a later try may differ.
-fn recorded(commitment: &Option<Commitment>, disclosures: &[Disclosure]) -> Option<String> {
-    let commitment = commitment.as_ref()?;
-    let found = disclosures
-        .iter()
-        .find(|disclosure| disclosure.commitment == *commitment)?;
-    found.open()?.2.as_text().map(str::to_owned)
-}
-
-/// The proposal with the agent's words as they are on record. Whether the glass is broken is no
-/// matter of words: it stays as it is.
-fn in_recorded_words(
-    mut proposal: Proposal,
-    record: &ActionRecord,
-    disclosures: &[Disclosure],
-) -> Proposal {
-    proposal.rationale = recorded(&record.rationale, disclosures);
-    if proposal.break_glass.is_some() && record.break_glass.is_some() {
-        proposal.break_glass = recorded(&record.break_glass, disclosures);
-    }
-    proposal
 }
 
 pub(super) fn gone(request: RequestId) -> ApprovalError {

@@ -10,13 +10,15 @@ use std::time::Duration;
 use super::consume::{Port, witnessed};
 use super::desk::unknown;
 use super::{Call, Gate, authorize};
+use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
 use crate::id::{RecordId, RequestId};
 use crate::ledger::Entry;
-use crate::lifecycle::{Attempt, Event, Finished, Phase};
+use crate::lifecycle::{Attempt, Command, Event, Finished, Phase};
 use crate::permit::PermitPort as _;
 use crate::policy::Recorded;
 use crate::request::Outcome;
+use crate::sealed::RecordedAction;
 
 impl Gate {
     /// Records what an agent elsewhere asks for, or finds the request that the same call has made
@@ -37,16 +39,21 @@ impl Gate {
     ///
     /// Policy, people and time are looked at again, as everywhere. `attempt` names this one try:
     /// presented again, the answer is the same, so that it can be asked for again when the answer
-    /// was lost; any other try is refused.
+    /// was lost; any other try is refused. `digest` is what is about to run, as the agent knows it.
     ///
     /// # Errors
-    /// `NotFound`, `Pending`, `AlreadyConsumed`, `Expired`, `Denied`, `Cancelled`, `NotEligible`,
+    /// `ActionMismatch` when something else was approved; `NotFound`, `Pending`, `AlreadyConsumed`, `Expired`, `Denied`, `Cancelled`, `NotEligible`,
     /// `PolicyChanged`, `Frozen` as the store finds it now; `Unrenderable` when the values that were
     /// approved are no longer on record; `AuditUnavailable` or `StoreUnavailable` when it cannot be
     /// recorded.
-    pub async fn redeem(&self, request: RequestId, attempt: RecordId) -> Result<(), ApprovalError> {
+    pub async fn redeem(
+        &self,
+        request: RequestId,
+        attempt: RecordId,
+        digest: ActionDigest,
+    ) -> Result<(), ApprovalError> {
         if let Some(used) = self.used(request).await? {
-            return self.same_try(request, used, attempt).await;
+            return self.same_try(request, used, (attempt, digest)).await;
         }
         let found = self.0.journal.whole(request).await?;
         let (state, disclosures) = found.ok_or_else(|| unknown(request))?;
@@ -57,18 +64,65 @@ impl Gate {
                 "what was approved is not on record as it was bound, so it may not run; ask again";
             return Err(ApprovalError::new(Code::Unrenderable, message).with_request(request));
         }
-        let digest = state.digest();
         let proposal = Arc::new(recorded.proposal().clone());
         let port = Port::new(Arc::clone(&self.0), proposal, Arc::new(state));
         match port.consume(request, attempt, digest).await {
             // The same try may have come twice at once.
             Err(error) if error.code() == Code::AlreadyConsumed => {
                 match self.used(request).await? {
-                    Some(used) => self.same_try(request, used, attempt).await,
+                    Some(used) => self.same_try(request, used, (attempt, digest)).await,
                     None => Err(error),
                 }
             }
             other => other,
+        }
+    }
+
+    /// What binds a request, and what opens it: for the agent that asked, which compares it with
+    /// its own arguments before anybody's answer counts for it.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unrenderable` when its values are no longer on record; `StoreUnavailable` when
+    /// the store cannot be read.
+    pub async fn sealed(&self, request: RequestId) -> Result<RecordedAction, ApprovalError> {
+        let found = self.0.journal.whole(request).await?;
+        let (state, disclosures) = found.ok_or_else(|| unknown(request))?;
+        let sealed = RecordedAction::new((**state.action()).clone(), disclosures)?;
+        match sealed.digest() == state.digest() && state.erased().is_none() {
+            true => Ok(sealed),
+            false => {
+                let message = "what was asked is not on record as it was bound; ask again";
+                Err(ApprovalError::new(Code::Unrenderable, message).with_request(request))
+            }
+        }
+    }
+
+    /// Records that the agent found, at its last check, that it was about to run something else
+    /// than what was approved, and ran nothing. Said again, it changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`; `Misuse` when the approval was not used, or its run has ended;
+    /// `StoreUnavailable` or `AuditUnavailable` when it cannot be recorded.
+    pub async fn renounce(
+        &self,
+        request: RequestId,
+        got: Option<ActionDigest>,
+    ) -> Result<(), ApprovalError> {
+        let used = self.used(request).await?;
+        let used = used.ok_or_else(|| unused(request))?;
+        if used.burned {
+            return Ok(());
+        }
+        let (by, why) = (used.by, Code::ActionMismatch);
+        let ticket = self.0.journal.command(Command::Burn {
+            request,
+            by,
+            why,
+            got,
+        });
+        match self.0.patient(ticket).await?.refusal {
+            None => Ok(()),
+            Some(refusal) => Err(refusal.into_error(request)),
         }
     }
 
@@ -79,8 +133,7 @@ impl Gate {
     /// ended otherwise; `StoreUnavailable` or `AuditUnavailable` when it cannot be recorded.
     pub async fn report(&self, request: RequestId, outcome: Outcome) -> Result<(), ApprovalError> {
         let Some(by) = self.used(request).await? else {
-            let message = "this approval was not used, so nothing has ended; consume it first";
-            return Err(ApprovalError::new(Code::Misuse, message).with_request(request));
+            return Err(unused(request));
         };
         let finished = Finished {
             outcome,
@@ -88,7 +141,7 @@ impl Gate {
             duration_us: None,
         };
         let by = Some(by.by);
-        let ticket = self.0.journal.command(crate::lifecycle::Command::Finish {
+        let ticket = self.0.journal.command(Command::Finish {
             request,
             by,
             finished,
@@ -135,8 +188,12 @@ impl Gate {
         for record in &records {
             match (&record.entry, &mut used) {
                 (Entry::Request(_, Event::Consumed(consumed)), _) => {
-                    let (by, seq, burned) = (consumed.by, record.seq, false);
-                    used = Some(Used { by, seq, burned });
+                    used = Some(Used {
+                        by: consumed.by,
+                        digest: consumed.digest,
+                        seq: record.seq,
+                        burned: false,
+                    });
                 }
                 (Entry::Request(_, Event::PermitRefused(refused)), Some(used)) => {
                     used.burned |= refused.burned;
@@ -153,9 +210,9 @@ impl Gate {
         &self,
         request: RequestId,
         used: Used,
-        attempt: RecordId,
+        (attempt, digest): (RecordId, ActionDigest),
     ) -> Result<(), ApprovalError> {
-        if used.by.record != attempt || used.burned {
+        if used.by.record != attempt || used.digest != digest || used.burned {
             let message = "this approval has been used; one approval, one run";
             let error = ApprovalError::new(Code::AlreadyConsumed, message);
             return Err(error.with_request(request));
@@ -167,8 +224,15 @@ impl Gate {
 /// How an approval was used up.
 struct Used {
     by: Attempt,
+    /// What was used.
+    digest: ActionDigest,
     /// The record of the use.
     seq: u64,
     /// Whether it was stopped at the last moment, so that nothing may run.
     burned: bool,
+}
+
+fn unused(request: RequestId) -> ApprovalError {
+    let message = "this approval was not used, so nothing has ended; consume it first";
+    ApprovalError::new(Code::Misuse, message).with_request(request)
 }

@@ -3,7 +3,6 @@
 use super::{Call, Inner};
 use crate::action::Action;
 use crate::error::{ApprovalError, Code};
-use crate::principal::Agent;
 use crate::proposal::Proposal;
 
 /// How many characters an agent may use for its words.
@@ -13,8 +12,9 @@ const MAX_WORDS: usize = 4_000;
 const MAX_AROUND: usize = 200_000;
 
 pub(super) async fn propose(inner: &Inner, call: Call) -> Result<Proposal, ApprovalError> {
-    let requester = call.agent.requester()?;
-    for person in requester.people() {
+    check_words(&call)?;
+    let mut proposal = call.into_proposal()?;
+    for person in proposal.requester.people() {
         let standing = inner.standing(&person).await?;
         if standing.is_none() {
             // Somebody the directory does not know could approve under another name.
@@ -26,11 +26,9 @@ pub(super) async fn propose(inner: &Inner, call: Call) -> Result<Proposal, Appro
             ));
         }
     }
-    let mut action = call.action;
-    check_words(&call.agent, &call.reason, &action)?;
-    inner.place(&mut action, &call.agent.tenant);
-    if inner.options.full_binding && !action.not_covered.is_empty() {
-        let names = action.not_covered.join("`, `");
+    inner.place(&mut proposal.action);
+    if inner.options.full_binding && !proposal.action.not_covered.is_empty() {
+        let names = proposal.action.not_covered.join("`, `");
         return Err(ApprovalError::new(
             Code::NotBound,
             format!(
@@ -38,26 +36,19 @@ pub(super) async fn propose(inner: &Inner, call: Call) -> Result<Proposal, Appro
             ),
         ));
     }
-    let mut proposal = Proposal::new(requester, action);
-    proposal.reason = call.reason;
-    proposal.rationale = call.agent.rationale;
-    proposal.break_glass = call.agent.break_glass;
     Ok(proposal)
 }
 
 /// Words have limits: what nobody would read to its end must not be approved.
-fn check_words(
-    agent: &Agent,
-    reason: &Option<String>,
-    action: &Action,
-) -> Result<(), ApprovalError> {
+fn check_words(call: &Call) -> Result<(), ApprovalError> {
+    let (agent, action) = (&call.agent, &call.action);
     let words = [
         ("rationale", &agent.rationale, MAX_WORDS),
         ("reason to break the glass", &agent.break_glass, MAX_WORDS),
         ("tenant", &agent.tenant, MAX_WORDS),
         ("environment", &action.environment, MAX_WORDS),
         // The author's words stand around arguments, which have a limit of their own.
-        ("reason", reason, MAX_AROUND),
+        ("reason", &call.reason, MAX_AROUND),
         ("resource", &action.resource, MAX_AROUND),
     ];
     for (name, text, most) in words {
@@ -73,11 +64,10 @@ fn check_words(
 }
 
 impl Inner {
-    /// Says where and for whom an action is, when it is asked and again when it runs.
-    pub(super) fn place(&self, action: &mut Action, tenant: &Option<String>) {
+    /// Says where an action is, when it is asked and again when it runs.
+    pub(super) fn place(&self, action: &mut Action) {
         if action.environment.is_none() {
             action.environment.clone_from(&self.options.environment);
         }
-        action.tenant.clone_from(tenant);
     }
 }

@@ -4,6 +4,7 @@ mod approvals;
 mod card;
 mod events;
 mod instances;
+mod guarded;
 mod requests;
 mod submission;
 mod view;

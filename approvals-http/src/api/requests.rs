@@ -5,7 +5,7 @@ use std::time::Duration;
 use approvals_core::digest::sha256;
 use approvals_core::id::RecordId;
 use approvals_core::ports::Filter;
-use approvals_core::{AgentId, Code, RequestId};
+use approvals_core::{ActionDigest, AgentId, Code, RequestId};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::guarded::Guarded;
 use super::submission::Submission;
 use super::view::{EndView, RequestView, State, request_id};
 use crate::auth::Caller;
@@ -38,15 +39,18 @@ pub(super) struct SubmissionBody {
     /// The arguments, all of them: this is what people see, and what may run.
     #[schema(value_type = Object)]
     arguments: String,
-    /// How long people have, at most: `10m`, `24h`. Policy can only shorten it.
-    #[schema(pattern = "^[0-9]{1,7}[smhd]$")]
-    timeout: String,
+    /// How long people have, at most: `10m`, `24h`. Policy can only shorten it. Needed without `guard`.
+    #[schema(nullable = false, pattern = "^[0-9]{1,7}[smhd]$")]
+    timeout: Option<String>,
     /// The agent's own words for why: shown apart, as its claim.
     #[schema(nullable = false)]
     agent_reasoning: Option<String>,
     /// What the agent's runtime wants back.
     #[schema(value_type = Option<Object>, nullable = false)]
     context: Option<String>,
+    /// The call of a guarded function, as `approvals-remote` sends it; instead of `timeout` and `context`.
+    #[schema(nullable = false)]
+    guard: Option<Guarded>,
 }
 
 /// Asks people for one tool call. Asked again with the same key, it is the same request.
@@ -65,7 +69,8 @@ pub(super) async fn ask(
     let key = idempotency_key(&headers)?;
     let submission = Submission::parse(&whole(body)?)?;
     site.count_ask(&caller.id)?;
-    let call = submission.into_call(&caller, &key, &site.config().tools)?;
+    let config = site.config();
+    let call = submission.into_call(&caller, &key, &config.tools, config.environment())?;
     let request = site.gate().ask(call).await?;
     let view = current(&site, &caller, request).await?;
     Ok((StatusCode::CREATED, Json(view)))
@@ -127,6 +132,15 @@ pub(super) async fn cancel(
     Ok(Json(current(&site, &caller, id).await?))
 }
 
+/// What a guarded function is about to run.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Using {
+    /// The digest of the action, as the agent computed it from its own arguments.
+    #[schema(value_type = String, pattern = "^sha256:[0-9a-f]{64}$")]
+    digest: ActionDigest,
+}
+
 /// Uses an approval up: the one answer after which the tool may run, once.
 #[utoipa::path(
     post, path = "/v1/requests/{id}/consume", tag = "requester", security(("agent" = [])),
@@ -134,6 +148,7 @@ pub(super) async fn cancel(
         ("id" = String, Path, description = "The request"),
         ("Idempotency-Key" = String, Header, description = "Names this one try"),
     ),
+    request_body(content = Option<Using>, description = "Needed for a guarded call", content_type = "application/json"),
     responses((status = 200, description = "It may run now", body = RequestView), super::Refusals),
 )]
 pub(super) async fn consume(
@@ -141,11 +156,17 @@ pub(super) async fn consume(
     caller: Caller,
     Path(id): Path<String>,
     headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<RequestView>, Problem> {
     let id = request_id(&id)?;
     let key = idempotency_key(&headers)?;
-    current(&site, &caller, id).await?;
-    let redeemed = site.gate().redeem(id, attempt(id, &key)).await;
+    let seen = current(&site, &caller, id).await?;
+    let digest = match seen.guard {
+        // Whoever runs a guarded function says what, and the gate compares.
+        Some(_) => super::read::<Using>(&whole(body)?)?.digest,
+        None => seen.digest,
+    };
+    let redeemed = site.gate().redeem(id, attempt(id, &key), digest).await;
     redeemed.map_err(|error| in_conflict(Problem::from(error)))?;
     Ok(Json(current(&site, &caller, id).await?))
 }
@@ -156,6 +177,10 @@ pub(super) async fn consume(
 pub(super) struct Ending {
     /// How.
     status: EndView,
+    /// What was about to run, when it was not what was approved; only for `not_run`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, nullable = false, pattern = "^sha256:[0-9a-f]{64}$")]
+    digest: Option<ActionDigest>,
     /// More about it; not kept, because it could hold a secret.
     #[serde(default)]
     #[schema(nullable = false)]
@@ -179,7 +204,10 @@ pub(super) async fn outcome(
     let id = request_id(&id)?;
     let ending: Ending = super::read(&whole(body)?)?;
     current(&site, &caller, id).await?;
-    let reported = site.gate().report(id, ending.status.into()).await;
+    let reported = match ending.status.outcome() {
+        Some(outcome) => site.gate().report(id, outcome).await,
+        None => site.gate().renounce(id, ending.digest).await,
+    };
     reported.map_err(|error| in_conflict(Problem::from(error)))?;
     Ok(Json(current(&site, &caller, id).await?))
 }

@@ -9,6 +9,7 @@ use approvals_core::digest::SchemaDigest;
 use approvals_core::gate::Call;
 use approvals_core::{Code, Scope};
 
+use super::guarded::Guarded;
 use crate::auth::Caller;
 use crate::problem::Problem;
 
@@ -23,9 +24,20 @@ pub(super) struct Submission {
     tool: String,
     server: Option<String>,
     arguments: Record,
-    timeout: String,
+    kind: Kind,
     reasoning: Option<String>,
-    context: Option<Value>,
+}
+
+/// Whose call it is.
+#[derive(Debug)]
+enum Kind {
+    /// A tool of an agent's runtime, with the time that it leaves people and what it wants back.
+    Tool {
+        timeout: String,
+        context: Option<Value>,
+    },
+    /// A guarded function; how long people have is the policy's.
+    Guarded(Box<Guarded>),
 }
 
 impl Submission {
@@ -51,16 +63,14 @@ impl Submission {
             arguments: read
                 .record("arguments")?
                 .ok_or_else(|| absent("arguments"))?,
-            timeout: read.text("timeout")?.ok_or_else(|| absent("timeout"))?,
             reasoning: read.text("agent_reasoning")?,
-            context: read.record("context")?.map(Value::Record),
+            kind: Kind::read(&mut read)?,
         };
         read.nothing_left()?;
         submission
             .arguments
             .iter()
             .try_for_each(|(name, _)| argument_name(name))?;
-        within(&submission.timeout)?;
         Ok(submission)
     }
 
@@ -70,8 +80,19 @@ impl Submission {
         caller: &Caller,
         key: &str,
         tools: &BTreeMap<String, Scope>,
+        environment: Option<&str>,
     ) -> Result<Call, Problem> {
         let scope = self.scope(tools)?;
+        let mut agent = caller.agent().idempotency_key(key);
+        if let Some(reasoning) = self.reasoning {
+            agent = agent.rationale(reasoning);
+        }
+        let (timeout, context) = match self.kind {
+            Kind::Tool { timeout, context } => (timeout, context),
+            Kind::Guarded(guarded) => {
+                return guarded.into_call(scope, &self.arguments, agent, environment);
+            }
+        };
         let schema = SchemaDigest::of(format!("approvals/aap/v1\0{}", self.tool).as_bytes());
         let mut action = Action::new(scope, self.tool, schema);
         let arguments = self.arguments.iter();
@@ -83,14 +104,9 @@ impl Submission {
             .params
             .extend(self.server.map(|server| text(SERVER, server)));
         action.params.extend(
-            self.context
-                .map(|context| BoundParam::new(CONTEXT, context)),
+            context.map(|context| BoundParam::new(CONTEXT, context)),
         );
-        action.params.push(text(TIMEOUT, self.timeout));
-        let mut agent = caller.agent().idempotency_key(key);
-        if let Some(reasoning) = self.reasoning {
-            agent = agent.rationale(reasoning);
-        }
+        action.params.push(text(TIMEOUT, timeout));
         Ok(Call::new(action, None, agent))
     }
 
@@ -122,6 +138,26 @@ impl Submission {
     }
 }
 
+impl Kind {
+    fn read(read: &mut Members) -> Result<Self, Problem> {
+        let (timeout, context) = (read.text("timeout")?, read.record("context")?);
+        let context = context.map(Value::Record);
+        match read.record("guard")?.map(Value::Record) {
+            None => {
+                let timeout = timeout.ok_or_else(|| absent("timeout"))?;
+                within(&timeout)?;
+                Ok(Self::Tool { timeout, context })
+            }
+            Some(guard) if timeout.is_none() && context.is_none() => {
+                Ok(Self::Guarded(Box::new(Guarded::parse(&guard)?)))
+            }
+            Some(_) => Err(Problem::malformed(
+                "`guard` stands beside `timeout` or `context`; leave those out, policy says how long people have",
+            )),
+        }
+    }
+}
+
 /// How long the agent leaves people to decide, as it says: `10m`, `24h`.
 pub(super) fn within(text: &str) -> Result<Duration, Problem> {
     let wrong = || Problem::malformed("`timeout` is not a time from 1s to 30d; write it as `10m`");
@@ -144,7 +180,7 @@ pub(super) fn within(text: &str) -> Result<Duration, Problem> {
 }
 
 /// Names of arguments stand in the log in the clear and on every card, so they are plain.
-fn argument_name(name: &str) -> Result<(), Problem> {
+pub(super) fn argument_name(name: &str) -> Result<(), Problem> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     if !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) {
         return Ok(());

@@ -3,10 +3,12 @@
 use approvals_core::canonical::{self, Record, Value};
 use approvals_core::ledger::{AuditRecord, Entry};
 use approvals_core::lifecycle::Event;
-use approvals_core::{AgentId, ApprovalError, Card, Code, Gate, Outcome, RequestId, Timestamp};
+use approvals_core::{
+    ActionDigest, AgentId, ApprovalError, Card, Code, Gate, Outcome, RequestId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::guarded::GuardView;
 use super::submission::{CONTEXT, SERVER, TIMEOUT, within};
 use crate::problem::Problem;
 
@@ -50,6 +52,12 @@ pub(super) struct RequestView {
     /// The newest record, to wait for the next one.
     #[serde(skip)]
     pub(super) seq: u64,
+    /// What binds the action on record.
+    #[serde(skip)]
+    pub(super) digest: ActionDigest,
+    /// What binds a guarded call, for the agent to compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) guard: Option<GuardView>,
 }
 
 /// Where a request stands, in the task states of the AuthZEN Access Request and Approval Profile.
@@ -114,13 +122,20 @@ pub(super) enum EndView {
     Succeeded,
     /// It did not.
     Failed,
+    /// Nobody knows: the run was dropped or panicked, or it is not known whether it began.
+    Unknown,
+    /// The last check before the run failed, and nothing ran.
+    NotRun,
 }
 
-impl From<EndView> for Outcome {
-    fn from(end: EndView) -> Self {
-        match end {
-            EndView::Succeeded => Self::Succeeded,
-            EndView::Failed => Self::Failed,
+impl EndView {
+    /// What goes on record for a run; none when there was none.
+    pub(super) fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Succeeded => Some(Outcome::Succeeded),
+            Self::Failed => Some(Outcome::Failed),
+            Self::Unknown => Some(Outcome::Unknown),
+            Self::NotRun => None,
         }
     }
 }
@@ -143,21 +158,30 @@ impl RequestView {
             return Err(nothing(id));
         }
         let history = gate.journal().history(id).await?;
-        Self::read(&card, &history)
+        let mut view = Self::read(&card, &history)?;
+        if card.params.iter().all(|fact| fact.name != TIMEOUT) {
+            view.guard = Some(GuardView::of(gate, id, &history).await?);
+        }
+        Ok(view)
     }
 
     fn read(card: &Card, history: &[AuditRecord]) -> Result<Self, Problem> {
         let asked = Asked::of(card)?;
-        let deadline = card
-            .created_at
-            .after(within(&asked.timeout)?)
-            .min(card.expires_at);
+        let deadline = match &asked.timeout {
+            Some(timeout) => card.created_at.after(within(timeout)?).min(card.expires_at),
+            None => card.expires_at,
+        };
+        let tool = match asked.timeout {
+            Some(_) => card.action.function.clone(),
+            None => card.action.scope.to_string(),
+        };
+        let by_policy = || format!("{}s", deadline.since(card.created_at).as_secs());
         let mut view = Self {
             id: uuid(card.request.as_bytes()),
-            tool: card.action.function.clone(),
+            tool,
             server: asked.server,
             arguments: Value::Record(asked.arguments),
-            timeout: asked.timeout,
+            timeout: asked.timeout.unwrap_or_else(by_policy),
             agent_reasoning: card.rationale.as_ref().map(|words| words.raw().to_owned()),
             context: asked.context,
             status: State::Pending,
@@ -166,6 +190,8 @@ impl RequestView {
             decision: None,
             consumption: None,
             seq: 0,
+            digest: card.digest,
+            guard: None,
         };
         let note = card.denial.as_ref().map(|reason| reason.raw().to_owned());
         for record in history {
@@ -250,7 +276,7 @@ impl RequestView {
 /// What was submitted, as the card shows it.
 struct Asked {
     arguments: Record,
-    timeout: String,
+    timeout: Option<String>,
     server: Option<String>,
     context: Option<Value>,
 }
@@ -259,17 +285,20 @@ impl Asked {
     fn of(card: &Card) -> Result<Self, Problem> {
         let mut asked = Self {
             arguments: Record::new(),
-            timeout: String::new(),
+            timeout: None,
             server: None,
             context: None,
         };
-        for fact in &card.params {
-            // What was redacted or erased cannot be given back, and so is not this protocol's.
+        for (fact, bound) in card.params.iter().zip(&card.action.params) {
+            if bound.redacted {
+                continue;
+            }
+            // What was erased cannot be given back.
             let value = fact.value.as_ref().ok_or_else(|| nothing(card.request))?;
             let value =
                 canonical::parse(value.raw().as_bytes()).map_err(|_| nothing(card.request))?;
             match (fact.name.as_str(), value) {
-                (TIMEOUT, Value::Text(text)) => asked.timeout = text,
+                (TIMEOUT, Value::Text(text)) => asked.timeout = Some(text),
                 (SERVER, Value::Text(text)) => asked.server = Some(text),
                 (CONTEXT, value) => asked.context = Some(value),
                 (name, value) => asked
@@ -278,11 +307,7 @@ impl Asked {
                     .map_err(|_| nothing(card.request))?,
             }
         }
-        match asked.timeout.is_empty() {
-            // It was asked for by other means.
-            true => Err(nothing(card.request)),
-            false => Ok(asked),
-        }
+        Ok(asked)
     }
 }
 

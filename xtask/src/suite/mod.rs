@@ -168,7 +168,7 @@ fn features(house: &House) -> Result<Outcome, Failure> {
         house.cargo("check -p approvals-cli --no-default-features --locked"),
         house.cargo("check -p approvals-cli --features cedar --locked"),
         house.cargo("check -p approvals-cli --features teams --locked"),
-        house.cargo("check -p approvals-http -p approvals-slack -p approvals-teams -p approvals-anchor --locked"),
+        house.cargo("check -p approvals-http -p approvals-slack -p approvals-teams -p approvals-anchor -p approvals-remote --locked"),
     ])
 }
 
