@@ -41,11 +41,7 @@ impl FromStr for Address {
     /// # Errors
     /// `Misuse` when the text is not such an address.
     fn from_str(text: &str) -> Result<Self, ApprovalError> {
-        let refuse = |why: &str| {
-            misuse(format!(
-                "`{text}` is not the address of a server: {why}"
-            ))
-        };
+        let refuse = |why: &str| misuse(format!("`{text}` is not the address of a server: {why}"));
         let url = Url::parse(text).map_err(|error| refuse(&error.to_string()))?;
         if text.contains(['?', '#', '@', '\\']) || text.chars().any(char::is_whitespace) {
             return Err(refuse("write it without a user, a query and a fragment"));
@@ -88,7 +84,10 @@ mod tests {
         for (text, expected) in [
             ("https://a.example", Some("https://a.example")),
             ("https://a.example/", Some("https://a.example")),
-            ("https://a.example:8443/gate/", Some("https://a.example:8443/gate")),
+            (
+                "https://a.example:8443/gate/",
+                Some("https://a.example:8443/gate"),
+            ),
             ("http://127.0.0.1:8087", Some("http://127.0.0.1:8087")),
             ("http://[::1]:8087", Some("http://[::1]:8087")),
             ("http://localhost:8087", Some("http://localhost:8087")),

@@ -2,7 +2,9 @@
 
 use approvals_core::digest::hex;
 use approvals_core::sealed::{ActionRecord, Disclosure, SealedAction};
-use approvals_core::{ActionDigest, ApprovalError, Code, PersonId, RequestId, Timestamp, Untrusted};
+use approvals_core::{
+    ActionDigest, ApprovalError, Code, PersonId, RequestId, Timestamp, Untrusted,
+};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -53,8 +55,9 @@ struct Guard {
 impl Answer {
     /// Reads an answer.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApprovalError> {
-        let read: Self = serde_json::from_slice(body)
-            .map_err(|_| unreadable("it is not a guarded request as this version reads it").error)?;
+        let read: Self = serde_json::from_slice(body).map_err(|_| {
+            unreadable("it is not a guarded request as this version reads it").error
+        })?;
         let id = read.guard.record.request_id;
         match read.id == uuid(id) {
             true => Ok(read),
@@ -127,7 +130,9 @@ impl Answer {
             (_, Some(_)) => Err(unreadable("it says used, and not approved").error),
             // The server let it through and says at once that it did not: that is no yes.
             (_, None) => match self.verdict()? {
-                None | Some(()) => Err(unreadable("it does not say that the approval was used").error),
+                None | Some(()) => {
+                    Err(unreadable("it does not say that the approval was used").error)
+                }
             },
         }
     }
@@ -136,7 +141,9 @@ impl Answer {
         let code = self.guard.code.as_deref().and_then(Code::parse);
         let message = match code.unwrap_or(Code::Denied) {
             Code::Denied => "the request was denied",
-            Code::DeniedRecently => "a person had denied this very action shortly before it was asked",
+            Code::DeniedRecently => {
+                "a person had denied this very action shortly before it was asked"
+            }
             Code::Frozen => "this was frozen when it was asked; ask again when the freeze is over",
             _ => "a policy rule forbids this; no approval can lift it",
         };
@@ -145,7 +152,10 @@ impl Answer {
         if let Some(person) = &self.guard.denied_by {
             error = error.with_person(person.clone());
         }
-        let note = self.decision.as_ref().and_then(|decision| decision.note.as_deref());
+        let note = self
+            .decision
+            .as_ref()
+            .and_then(|decision| decision.note.as_deref());
         match note {
             Some(note) => error.with_reason(Untrusted::new(note).to_string()),
             None => error,

@@ -38,9 +38,8 @@ impl Ask {
         };
         let proposal = call.into_proposal()?;
         let redacted = fingerprints(&proposal.action, key);
-        let body = body(&proposal, &claims, &redacted).map_err(|error| {
-            ApprovalError::new(Code::NonCanonical, error.to_string())
-        })?;
+        let body = body(&proposal, &claims, &redacted)
+            .map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
         let mut post = web::Call::new(Method::POST, "/v1/requests");
         post.key = Some(hex(&name));
         post.body = Some(body);
@@ -76,7 +75,10 @@ impl Ask {
             return Err(other(recorded.record().request_id));
         }
         let mut proposal = Proposal::new(self.proposal.requester.clone(), live);
-        proposal.action.tenant.clone_from(&self.proposal.action.tenant);
+        proposal
+            .action
+            .tenant
+            .clone_from(&self.proposal.action.tenant);
         proposal.reason = reason;
         proposal.rationale.clone_from(&self.proposal.rationale);
         proposal.break_glass.clone_from(&self.proposal.break_glass);

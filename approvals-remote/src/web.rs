@@ -81,8 +81,9 @@ impl Web {
         let mut roots = rustls::RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let unusable =
-            |error: &dyn std::fmt::Display| crate::misuse(format!("TLS cannot be set up ({error})"));
+        let unusable = |error: &dyn std::fmt::Display| {
+            crate::misuse(format!("TLS cannot be set up ({error})"))
+        };
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&error))?
@@ -165,7 +166,9 @@ impl Web {
 
 /// An answer that cannot be understood will not be understood a second time.
 pub(crate) fn unreadable(what: &str) -> Trouble {
-    let message = format!("the server's answer cannot be relied on: {what}; check what answers at its address");
+    let message = format!(
+        "the server's answer cannot be relied on: {what}; check what answers at its address"
+    );
     Trouble::for_good(Code::StoreUnavailable, message)
 }
 
@@ -178,7 +181,9 @@ fn refused(status: StatusCode, again: Option<Duration>, body: &[u8]) -> Trouble 
         return unreadable("it has another status than it should");
     }
     let problem: Option<Problem> = serde_json::from_slice(body).ok();
-    let code = problem.as_ref().and_then(|problem| Code::parse(&problem.code));
+    let code = problem
+        .as_ref()
+        .and_then(|problem| Code::parse(&problem.code));
     let passing = matches!(status.as_u16(), 502..=504);
     let (Some(problem), Some(code)) = (problem, code) else {
         return match passing {
@@ -186,7 +191,9 @@ fn refused(status: StatusCode, again: Option<Duration>, body: &[u8]) -> Trouble 
                 "what stands in front of the server says that it is not there; check that it runs",
                 again.unwrap_or_default(),
             ),
-            false => unreadable(&format!("its refusal ({status}) has no code that is known here")),
+            false => unreadable(&format!(
+                "its refusal ({status}) has no code that is known here"
+            )),
         };
     };
     let detail: String = problem.detail.chars().take(MESSAGE).collect();

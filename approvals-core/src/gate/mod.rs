@@ -25,9 +25,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub(crate) use ambient::given;
-pub use ambient::{
-    Handle, ambient, clear_default, detach, enter, enter_blocking, install_default,
-};
+pub use ambient::{Handle, ambient, clear_default, detach, enter, enter_blocking, install_default};
 pub use builder::{Builder, Missing};
 pub use call::Call;
 pub use review::Tally;

@@ -78,8 +78,8 @@ impl Guarded {
         let guarded: Self = super::read(&member.to_bytes())?;
         let most = guarded.params.len().max(guarded.not_covered.len());
         let visible = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
-        let plain = (1..=256).contains(&guarded.function.len())
-            && guarded.function.bytes().all(visible);
+        let plain =
+            (1..=256).contains(&guarded.function.len()) && guarded.function.bytes().all(visible);
         if most > 64 || !plain {
             let message = "`guard` has a function that is not 1 to 256 visible ASCII characters, or more than 64 parameters; guard something smaller";
             return Err(Problem::malformed(message));
@@ -133,9 +133,10 @@ fn bound(params: &[GuardedParam], arguments: &Record) -> Result<Vec<BoundParam>,
         }
         match (&param.redacted, arguments.get(&param.name)) {
             (None, Some(value)) => Ok(BoundParam::new(&param.name, value.clone())),
-            (Some(stands), None) if from_hex(stands).is_some() => {
-                Ok(BoundParam::redacted(&param.name, Value::Text(stands.clone())))
-            }
+            (Some(stands), None) if from_hex(stands).is_some() => Ok(BoundParam::redacted(
+                &param.name,
+                Value::Text(stands.clone()),
+            )),
             _ => Err(wrong()),
         }
     });
@@ -158,10 +159,11 @@ fn claiming(agent: Agent, claims: AgentClaims) -> Agent {
         (claims.conversation, Agent::conversation),
         (claims.tool_call, Agent::tool_call),
     ];
-    said.into_iter().fold(agent, |agent, (text, say)| match text {
-        Some(text) => say(agent, text),
-        None => agent,
-    })
+    said.into_iter()
+        .fold(agent, |agent, (text, say)| match text {
+            Some(text) => say(agent, text),
+            None => agent,
+        })
 }
 
 /// What binds a guarded call, and what opens it: the agent compares it with its own arguments.

@@ -103,9 +103,9 @@ impl Submission {
         action
             .params
             .extend(self.server.map(|server| text(SERVER, server)));
-        action.params.extend(
-            context.map(|context| BoundParam::new(CONTEXT, context)),
-        );
+        action
+            .params
+            .extend(context.map(|context| BoundParam::new(CONTEXT, context)));
         action.params.push(text(TIMEOUT, timeout));
         Ok(Call::new(action, None, agent))
     }

@@ -4,7 +4,8 @@ use approvals_core::canonical::{self, Record, Value};
 use approvals_core::ledger::{AuditRecord, Entry};
 use approvals_core::lifecycle::Event;
 use approvals_core::{
-    ActionDigest, AgentId, ApprovalError, Card, Code, Gate, Outcome, RequestId, Timestamp};
+    ActionDigest, AgentId, ApprovalError, Card, Code, Gate, Outcome, RequestId, Timestamp,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -10,6 +10,7 @@ pub mod http;
 pub mod long;
 pub mod people;
 pub mod pin;
+pub mod served;
 pub mod signing;
 pub mod trap;
 pub mod witness;
