@@ -1,7 +1,7 @@
 //! What the server says of one request, read strictly.
 
 use approvals_core::digest::hex;
-use approvals_core::sealed::{ActionRecord, Disclosure, SealedAction};
+use approvals_core::sealed::{ActionRecord, Disclosure, FixedRecord, RecordedAction};
 use approvals_core::{
     ActionDigest, ApprovalError, Code, PersonId, RequestId, Timestamp, Untrusted,
 };
@@ -75,10 +75,10 @@ impl Answer {
     }
 
     /// The action that the answer says is on record, its digest computed here.
-    pub(crate) fn sealed(&self) -> Result<SealedAction, ApprovalError> {
+    pub(crate) fn sealed(&self) -> Result<RecordedAction, ApprovalError> {
         let texts = self.guard.disclosures.iter().cloned();
         let disclosures = texts.map(Disclosure::from_text).collect();
-        let sealed = SealedAction::recorded(self.guard.record.clone(), disclosures)?;
+        let sealed = RecordedAction::new(self.guard.record.clone(), disclosures)?;
         match sealed.digest() == self.guard.digest {
             true => Ok(sealed),
             false => Err(other(self.request())),
@@ -93,7 +93,7 @@ impl Answer {
     ) -> Result<(), ApprovalError> {
         let same = self.request() == request
             && self.guard.digest == digest
-            && self.guard.record.digest()? == digest;
+            && FixedRecord::from(self.guard.record.clone()).digest()? == digest;
         same.then_some(()).ok_or_else(|| other(request))
     }
 

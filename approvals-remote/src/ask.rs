@@ -6,8 +6,8 @@ use approvals_core::action::Action;
 use approvals_core::canonical::{self, Record, Value};
 use approvals_core::digest::{RedactionKey, hex, sha256};
 use approvals_core::gate::Call;
-use approvals_core::sealed::{AgentClaims, SealedAction};
-use approvals_core::{ApprovalError, Code, Proposal, id};
+use approvals_core::sealed::{AgentClaims, RecordedAction};
+use approvals_core::{ActionDigest, ApprovalError, Code, Proposal, id};
 use reqwest::Method;
 
 use crate::answer::other;
@@ -54,9 +54,9 @@ impl Ask {
 
     /// Makes sure that what the server has on record is what this call asks for: every shown value
     /// and every word is sealed once more here, and must give the same digest.
-    pub(crate) fn check(&self, recorded: &SealedAction) -> Result<(), ApprovalError> {
+    pub(crate) fn check(&self, recorded: &RecordedAction) -> Result<(), ApprovalError> {
         let sealed = self.seal(self.proposal.clone(), recorded)?;
-        match sealed.digest() == recorded.digest() {
+        match sealed == recorded.digest() {
             true => Ok(()),
             false => Err(other(recorded.record().request_id)),
         }
@@ -68,8 +68,8 @@ impl Ask {
         live: Action,
         reason: Option<String>,
         key: &RedactionKey,
-        recorded: &SealedAction,
-    ) -> Result<SealedAction, ApprovalError> {
+        recorded: &RecordedAction,
+    ) -> Result<ActionDigest, ApprovalError> {
         // Redacted values are compared here, because only here they are.
         if fingerprints(&live, key) != self.redacted {
             return Err(other(recorded.record().request_id));
@@ -90,8 +90,8 @@ impl Ask {
     fn seal(
         &self,
         mut proposal: Proposal,
-        recorded: &SealedAction,
-    ) -> Result<SealedAction, ApprovalError> {
+        recorded: &RecordedAction,
+    ) -> Result<ActionDigest, ApprovalError> {
         let record = recorded.record();
         let theirs = record.proposal(Vec::new(), None, None)?.requester;
         let ours = &proposal.requester;
@@ -113,7 +113,7 @@ impl Ask {
         if self.is_named {
             proposal = recorded.reworded(proposal);
         }
-        SealedAction::again(&proposal, self.claims.clone(), recorded)
+        recorded.again(&proposal, self.claims.clone())
     }
 }
 

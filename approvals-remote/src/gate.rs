@@ -8,7 +8,7 @@ use std::time::Duration;
 use approvals_core::action::Bound;
 use approvals_core::digest::RedactionKey;
 use approvals_core::gate::{self, Call};
-use approvals_core::sealed::SealedAction;
+use approvals_core::sealed::RecordedAction;
 use approvals_core::{Agent, ApprovalError, ApprovalGate, Code, Permit, RequestId};
 use async_trait::async_trait;
 use reqwest::Method;
@@ -188,14 +188,13 @@ impl ApprovalGate for RemoteGate {
 }
 
 impl RemoteGate {
-    fn permit(&self, ask: Arc<Ask>, sealed: SealedAction) -> Result<Permit, ApprovalError> {
+    fn permit(&self, ask: Arc<Ask>, sealed: RecordedAction) -> Result<Permit, ApprovalError> {
         let (request, digest) = (sealed.record().request_id, sealed.digest());
         let (key, agent) = (Arc::clone(&self.0.key), sealed.record().agent.clone());
         let reseal = move |live: Bound| {
             let live = Call::of(live, Agent::new(agent.as_str()))?;
             let reason = live.reason().map(str::to_owned);
-            let again = ask.reseal(live.action().clone(), reason, &key, &sealed)?;
-            Ok(again.digest())
+            ask.reseal(live.action().clone(), reason, &key, &sealed)
         };
         let port = Arc::new(Port(Arc::clone(&self.0)));
         Permit::assertion(request, digest, port, Box::new(reseal))
@@ -207,7 +206,7 @@ async fn first(
     way: &Way,
     ask: &Ask,
     place: &OnceLock<String>,
-) -> Result<(Answer, SealedAction), ApprovalError> {
+) -> Result<(Answer, RecordedAction), ApprovalError> {
     let answer = Answer::parse(&way.through(&ask.post).await?)?;
     let _ = place.set(answer.path());
     let sealed = answer.sealed()?;
@@ -219,9 +218,9 @@ async fn first(
 /// Waits for people: until they decided, their time is over, or the caller's is.
 async fn decided(
     way: &Way,
-    (mut answer, sealed): (Answer, SealedAction),
+    (mut answer, sealed): (Answer, RecordedAction),
     patience: Option<Duration>,
-) -> Result<SealedAction, ApprovalError> {
+) -> Result<RecordedAction, ApprovalError> {
     let (request, digest) = (answer.request(), sealed.digest());
     // The server's clock may differ from ours: only how long it takes is taken from it.
     let lasts = answer.deadline_at.since(answer.created_at);

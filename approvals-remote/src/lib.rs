@@ -33,3 +33,8 @@ use approvals_core::{ApprovalError, Code};
 fn misuse(message: impl Into<String>) -> ApprovalError {
     ApprovalError::new(Code::Misuse, message)
 }
+
+/// The README: its code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

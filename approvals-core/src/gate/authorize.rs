@@ -19,7 +19,7 @@ use crate::ports::DirectoryError;
 use crate::principal::{Agent, Standing};
 use crate::proposal::Proposal;
 use crate::request::{ContentKey, IdempotencyKey};
-use crate::sealed::{ActionRecord, AgentClaims, Disclosure, Salts, SealedAction};
+use crate::sealed::{AgentClaims, RecordedAction, Salts, SealedAction};
 
 pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, ApprovalError> {
     let asking = Asking::of(inner, call).await?;
@@ -285,7 +285,7 @@ impl Asking {
             .action()
             .salts(&disclosures)
             .ok_or_else(|| different(id))?;
-        let recorded = RecordedAction::new((**state.action()).clone(), disclosures)?;
+        let recorded = RecordedAction::new(state.action().clone(), disclosures)?;
         let proposal = recorded.reworded((*self.proposal).clone());
         let mut sealed = SealedAction::seal(
             &proposal,

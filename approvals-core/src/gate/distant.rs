@@ -87,7 +87,7 @@ impl Gate {
     pub async fn sealed(&self, request: RequestId) -> Result<RecordedAction, ApprovalError> {
         let found = self.0.journal.whole(request).await?;
         let (state, disclosures) = found.ok_or_else(|| unknown(request))?;
-        let sealed = RecordedAction::new((**state.action()).clone(), disclosures)?;
+        let sealed = RecordedAction::new(state.action().clone(), disclosures)?;
         match sealed.digest() == state.digest() && state.erased().is_none() {
             true => Ok(sealed),
             false => {

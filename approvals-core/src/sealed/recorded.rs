@@ -1,6 +1,6 @@
 //! An action as it stands on record, for whoever asked for it elsewhere and holds no key.
 
-use super::{ActionRecord, AgentClaims, Disclosure, Redacted, SealedAction};
+use super::{AgentClaims, Disclosure, FixedRecord, Redacted, SealedAction};
 use crate::digest::{ActionDigest, Commitment};
 use crate::error::{ApprovalError, Code};
 use crate::proposal::Proposal;
@@ -10,7 +10,7 @@ use crate::proposal::Proposal;
 /// It may come from anywhere: only [`again`](Self::again) says whether it is what was asked.
 #[derive(Debug, Clone)]
 pub struct RecordedAction {
-    record: ActionRecord,
+    record: FixedRecord,
     digest: ActionDigest,
     disclosures: Vec<Disclosure>,
 }
@@ -21,9 +21,10 @@ impl RecordedAction {
     /// # Errors
     /// `NonCanonical` when the record has no canonical form.
     pub fn new(
-        record: ActionRecord,
+        record: impl Into<FixedRecord>,
         mut disclosures: Vec<Disclosure>,
     ) -> Result<Self, ApprovalError> {
+        let record = record.into();
         disclosures.retain(|given| record.disclosed().any(|own| *own == given.commitment));
         let digest = record.digest()?;
         Ok(Self {
@@ -35,7 +36,7 @@ impl RecordedAction {
 
     /// The record.
     #[must_use]
-    pub fn record(&self) -> &ActionRecord {
+    pub fn record(&self) -> &FixedRecord {
         &self.record
     }
 

@@ -9,7 +9,7 @@ use approvals_core::digest::{SchemaDigest, from_hex};
 use approvals_core::gate::Call;
 use approvals_core::ledger::{AuditRecord, Entry};
 use approvals_core::lifecycle::Event;
-use approvals_core::sealed::{ActionRecord, AgentClaims, SealedAction};
+use approvals_core::sealed::{ActionRecord, AgentClaims, RecordedAction};
 use approvals_core::{ActionDigest, Agent, Code, Gate, RequestId, Scope};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -191,7 +191,7 @@ impl GuardView {
         id: RequestId,
         history: &[AuditRecord],
     ) -> Result<Self, Problem> {
-        let sealed: SealedAction = gate.sealed(id).await?;
+        let sealed: RecordedAction = gate.sealed(id).await?;
         let denied = history.iter().find_map(|record| match &record.entry {
             Entry::Request(_, Event::Denied(denied)) => Some(denied),
             _ => None,
@@ -199,7 +199,7 @@ impl GuardView {
         let disclosures = sealed.disclosures().iter();
         Ok(Self {
             digest: sealed.digest(),
-            record: sealed.record().clone(),
+            record: (**sealed.record()).clone(),
             disclosures: disclosures.map(|given| given.text.clone()).collect(),
             code: denied.map(|denied| denied.code.as_str()),
             denied_by: denied.and_then(|denied| denied.by.as_ref().map(ToString::to_string)),
