@@ -133,9 +133,14 @@ impl Reader for ForgetfulStore {
     }
 
     fn requests(&mut self, filter: &Filter) -> Result<Vec<RequestRow>, StoreError> {
-        let mut rows: Vec<_> = self
-            .rows
-            .values()
+        let mut rows: Vec<_> = self.rows.values().collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.created_at));
+        if let Some(before) = filter.before {
+            let place = rows.iter().position(|row| row.id == before);
+            rows.drain(..place.map_or(rows.len(), |place| place + 1));
+        }
+        let rows = rows
+            .into_iter()
             .filter(|row| filter.status.is_none_or(|status| row.status == status))
             .filter(|row| {
                 filter
@@ -143,12 +148,8 @@ impl Reader for ForgetfulStore {
                     .as_ref()
                     .is_none_or(|agent| row.agent == *agent)
             })
-            .filter(|row| row.unreviewed || !filter.unreviewed)
-            .cloned()
-            .collect();
-        rows.sort_by_key(|row| std::cmp::Reverse(row.created_at));
-        rows.truncate(filter.limit);
-        Ok(rows)
+            .filter(|row| row.unreviewed || !filter.unreviewed);
+        Ok(rows.take(filter.limit).cloned().collect())
     }
 
     fn overdue(&mut self, now: Timestamp, limit: usize) -> Result<Vec<RequestId>, StoreError> {

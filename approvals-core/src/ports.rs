@@ -222,6 +222,9 @@ pub struct Filter {
     pub agent: Option<AgentId>,
     /// Only those whose use broke the glass and waits for its review.
     pub unreviewed: bool,
+    /// Only those that were asked before this one, however it has changed since; none when there
+    /// is no such request.
+    pub before: Option<RequestId>,
     /// How many at most, newest first.
     pub limit: usize,
 }
@@ -243,6 +246,7 @@ impl Filter {
             status: None,
             agent: None,
             unreviewed: false,
+            before: None,
             limit: 200,
         }
     }

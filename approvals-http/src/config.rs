@@ -83,6 +83,10 @@ pub(crate) struct Limits {
     pub(crate) asks_per_minute: NonZeroU32,
     /// Looks of one person in a minute.
     pub(crate) person_per_minute: NonZeroU32,
+    /// Streams that one person may have open at once.
+    pub(crate) streams_per_person: NonZeroU32,
+    /// Waits for people that one agent may have open at once.
+    pub(crate) waits_per_agent: NonZeroU32,
 }
 
 /// A configuration that cannot be loaded; nothing is served with it.
@@ -284,6 +288,8 @@ struct LimitsText {
     agent_per_minute: Option<NonZeroU32>,
     asks_per_minute: Option<NonZeroU32>,
     person_per_minute: Option<NonZeroU32>,
+    streams_per_person: Option<NonZeroU32>,
+    waits_per_agent: Option<NonZeroU32>,
 }
 
 impl AgentText {
@@ -312,6 +318,8 @@ impl LimitsText {
             agent_per_minute: many(self.agent_per_minute, 600),
             asks_per_minute: many(self.asks_per_minute, 60),
             person_per_minute: many(self.person_per_minute, 600),
+            streams_per_person: many(self.streams_per_person, 16),
+            waits_per_agent: many(self.waits_per_agent, 1_000),
         }
     }
 }

@@ -21,9 +21,11 @@ mod instances;
 mod login;
 mod metrics;
 mod problem;
+mod search;
 mod server;
 mod site;
 mod webhook;
+mod slots;
 
 pub use auth::{Caller, Reading, Token, TokenHash};
 pub use channel::{Attached, Background, Channel};

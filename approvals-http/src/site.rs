@@ -15,6 +15,7 @@ use crate::instances::Instances;
 use crate::metrics::Counters;
 use crate::problem::Problem;
 use crate::webhook::Hooks;
+use crate::slots::{Slot, Slots};
 
 /// The gate, who is who, and the limits: what the handlers of a server work with. Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ struct Inner {
     calls: DefaultKeyedRateLimiter<AgentId>,
     asks: DefaultKeyedRateLimiter<AgentId>,
     looks: DefaultKeyedRateLimiter<PersonId>,
+    streams: Slots<PersonId>,
+    waits: Slots<AgentId>,
     stop: CancellationToken,
     counters: Counters,
     hooks: Hooks,
@@ -43,6 +46,8 @@ impl Site {
             calls: RateLimiter::keyed(Quota::per_minute(limits.agent_per_minute)),
             asks: RateLimiter::keyed(Quota::per_minute(limits.asks_per_minute)),
             looks: RateLimiter::keyed(Quota::per_minute(limits.person_per_minute)),
+            streams: Slots::new("streams", limits.streams_per_person.get()),
+            waits: Slots::new("waits", limits.waits_per_agent.get()),
             config,
             stop: CancellationToken::new(),
             counters: Counters::default(),
@@ -132,6 +137,16 @@ impl Site {
     /// Counts one look of a person.
     pub(crate) fn count_look(&self, person: &PersonId) -> Result<(), Problem> {
         limited(&self.0.looks, person)
+    }
+
+    /// Opens one stream of a person, until the slot is gone.
+    pub(crate) fn open_stream(&self, person: &PersonId) -> Result<Slot<PersonId>, Problem> {
+        self.0.streams.take(person)
+    }
+
+    /// Begins one wait of an agent, until the slot is gone.
+    pub(crate) fn begin_wait(&self, agent: &AgentId) -> Result<Slot<AgentId>, Problem> {
+        self.0.waits.take(agent)
     }
 }
 

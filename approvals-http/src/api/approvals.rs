@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use approvals_core::ports::Filter;
+use approvals_core::ports::{Filter, RequestRow};
 use approvals_core::review::{Statement, commit_reason};
 use approvals_core::sealed::Disclosure;
 use approvals_core::{AgentId, ApprovalError, Status, Vote, id, sshsig};
@@ -21,6 +21,7 @@ use super::requests::whole;
 use super::view::request_id;
 use crate::auth::Reading;
 use crate::problem::Problem;
+use crate::search::search;
 use crate::site::Site;
 
 /// How long a prepared statement may be signed and sent.
@@ -41,6 +42,8 @@ pub(super) struct Wanted {
     /// How many at most, newest first; 200 unless given.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// Only those asked before this one: the `next` of the page before.
+    before: Option<String>,
 }
 
 /// Requests, newest first.
@@ -48,6 +51,10 @@ pub(super) struct Wanted {
 pub(super) struct Listing {
     /// The requests.
     requests: Vec<RowView>,
+    /// Where the next page begins, when there may be one: to be given as `before`. A page may hold
+    /// fewer requests than were asked for, or none: one call looks at a bounded number of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// What waits for people, or what was decided.
@@ -75,7 +82,9 @@ pub(super) async fn list(
         .map(str::parse::<AgentId>)
         .transpose();
     filter.agent = agent.map_err(|error| Problem::malformed(error.to_string()))?;
-    filter.limit = match wanted.limit.unwrap_or(200) {
+    let before = wanted.before.as_deref().map(request_id).transpose();
+    filter.before = before?;
+    let most = match wanted.limit.unwrap_or(200) {
         limit @ 1..=1000 => limit,
         _ => {
             return Err(Problem::malformed(
@@ -83,11 +92,12 @@ pub(super) async fn list(
             ));
         }
     };
-    let rows = site.gate().list(filter).await?;
-    let fits = |scope: &str| wanted.scope.as_deref().is_none_or(|wanted| wanted == scope);
-    let rows = rows.iter().filter(|row| fits(row.scope.as_str()));
+    let scope = wanted.scope.as_deref();
+    let fits = |row: &RequestRow| scope.is_none_or(|wanted| wanted == row.scope.as_str());
+    let found = search(site.gate(), filter, most, fits).await?;
     Ok(Json(Listing {
-        requests: rows.map(RowView::from).collect(),
+        requests: found.rows.iter().map(RowView::from).collect(),
+        next: found.next.map(|next| next.to_string()),
     }))
 }
 

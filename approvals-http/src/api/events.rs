@@ -41,7 +41,7 @@ struct Change {
 )]
 pub(super) async fn follow(
     Shared(site): Shared<Site>,
-    _reading: Reading,
+    reading: Reading,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let from = match headers.get("last-event-id") {
@@ -54,11 +54,16 @@ pub(super) async fn follow(
             seen.saturating_add(1)
         }
     };
+    let slot = site.open_stream(&reading.person)?;
     let stop = site.stop().clone();
     let pages = stream::unfold((site.gate().clone(), from), next);
     let events = pages
         .flat_map(stream::iter)
-        .take_until(stop.cancelled_owned());
+        .take_until(stop.cancelled_owned())
+        // It is free again when the stream is dropped.
+        .inspect(move |_| {
+            let _held = &slot;
+        });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 

@@ -90,7 +90,7 @@ pub(crate) enum Refusals {
     /// The body is too large.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(Problem),
-    /// Faster than is allowed here.
+    /// Faster than is allowed here, or more open at once.
     #[response(status = 429, content_type = "application/problem+json")]
     TooFast(Problem),
     /// It cannot be recorded now, and so did not happen.

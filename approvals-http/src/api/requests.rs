@@ -101,6 +101,7 @@ pub(super) async fn look(
     let id = request_id(&id)?;
     let Query(waiting) = waiting.map_err(|error| Problem::malformed(error.body_text()))?;
     let wait = waiting.wait.as_deref().map(seconds).transpose()?;
+    let _slot = wait.map(|_| site.begin_wait(&caller.id)).transpose()?;
     let until = site.now().after(wait.unwrap_or_default());
     loop {
         let view = current(&site, &caller, id).await?;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures_util::Stream;
-use futures_util::stream::unfold;
+use futures_util::stream::{StreamExt as _, unfold};
 
 use super::{Desk, Refused};
 use crate::login::SignedIn;
@@ -15,8 +15,9 @@ use crate::login::SignedIn;
 /// Tells how long the log is, whenever that changes; nothing about requests passes here.
 pub(super) async fn stream(
     State(desk): State<Desk>,
-    SignedIn { .. }: SignedIn,
+    SignedIn { session, .. }: SignedIn,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
+    let slot = desk.site().open_stream(&session.person)?;
     let now = size(&desk).await;
     let first = Event::default().event("hello").data(now.to_string());
     let changes = unfold((desk, now, Some(first)), |(desk, seen, first)| async move {
@@ -35,6 +36,10 @@ pub(super) async fn stream(
                 return Some((Ok(change), (desk, now, None)));
             }
         }
+    });
+    // It is free again when the stream is dropped.
+    let changes = changes.inspect(move |_| {
+        let _held = &slot;
     });
     Ok(Sse::new(changes).keep_alive(KeepAlive::default()))
 }

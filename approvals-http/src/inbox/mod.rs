@@ -8,6 +8,7 @@ mod decide;
 mod enrol;
 mod events;
 mod guard;
+mod history;
 mod html;
 mod pages;
 mod pending;
@@ -101,7 +102,7 @@ impl Inbox {
             .route("/login", get(signin::show).post(signin::enter))
             .route("/logout", post(signin::leave))
             .route("/inbox", get(pages::pending))
-            .route("/inbox/history", get(pages::history))
+            .route("/inbox/history", get(history::history))
             .route("/inbox/verify", get(verify::show).post(verify::run))
             .route("/inbox/passkey", get(enrol::show).post(enrol::entry))
             .route("/inbox/events", get(events::stream))

@@ -3,11 +3,10 @@
 use approvals_core::ports::Filter;
 use approvals_core::{Card, RequestId, Status};
 use askama::Template;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{Html, IntoResponse};
-use serde::Deserialize;
 
 use super::refused::draw;
 use super::view::{Change, Frame, Line, Value, Whole, asks, needs};
@@ -35,51 +34,6 @@ pub(super) async fn pending(
     let name = desk.people().name(&session.person);
     let frame = Frame::of("/inbox", &session, name);
     draw(&Pending { frame, lines })
-}
-
-/// What is searched for.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Search {
-    #[serde(default)]
-    q: String,
-}
-
-#[derive(Template)]
-#[template(path = "history.html")]
-struct History {
-    frame: Frame,
-    lines: Vec<Line>,
-    q: String,
-    most: usize,
-}
-
-pub(super) async fn history(
-    State(desk): State<Desk>,
-    SignedIn { session, .. }: SignedIn,
-    search: Result<Query<Search>, QueryRejection>,
-) -> Result<Html<String>, Refused> {
-    let Query(Search { q }) = search.map_err(|_| Refused::form())?;
-    let mut filter = Filter::all();
-    filter.limit = MOST;
-    let rows = desk.site().gate().list(filter).await?;
-    let words: Vec<String> = q.split_whitespace().map(str::to_lowercase).collect();
-    let lines = rows
-        .iter()
-        .map(|row| Line::of(row, Vec::new(), desk.site().now()))
-        .filter(|line| {
-            let text = format!("{} {} {} {}", line.id, line.scope, line.agent, line.status);
-            let text = text.to_lowercase();
-            words.iter().all(|word| text.contains(word))
-        })
-        .collect();
-    let name = desk.people().name(&session.person);
-    draw(&History {
-        frame: Frame::of("/inbox/history", &session, name),
-        lines,
-        q,
-        most: MOST,
-    })
 }
 
 #[derive(Template)]
@@ -168,5 +122,3 @@ fn nothing() -> Refused {
         "there is no such request; open it from the list",
     )
 }
-
-const MOST: usize = 500;

@@ -73,14 +73,18 @@ pub(super) fn requests(filter: &Filter) -> Question {
     let status = filter.status.map(Status::as_str);
     let mut values = vec![whole(filter.limit), Value::new(agent.map(str::to_owned))];
     let by_status = Value::new(status);
+    let before = Value::new(filter.before.map(|id| id.as_bytes().to_vec()));
     match status {
         _ if filter.unreviewed => {
-            values.push(by_status);
+            values.extend([by_status, before]);
             (REQUESTS_UNREVIEWED, values)
         }
-        None => (REQUESTS, values),
+        None => {
+            values.push(before);
+            (REQUESTS, values)
+        }
         Some(_) => {
-            values.push(by_status);
+            values.extend([by_status, before]);
             (REQUESTS_BY_STATUS, values)
         }
     }
@@ -293,16 +297,22 @@ const WRAPPED_BY: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = dat
 
 const REQUESTS: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n), \
     scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
-    FROM approvals.requests WHERE ($2::text IS NULL OR agent = $2) ORDER BY n DESC LIMIT $1";
+    FROM approvals.requests WHERE n < CASE WHEN $3::bytea IS NULL THEN 9223372036854775807 \
+    ELSE (SELECT ids.n FROM approvals.ids WHERE ids.id = $3) END \
+    AND ($2::text IS NULL OR agent = $2) ORDER BY n DESC LIMIT $1";
 
 const REQUESTS_BY_STATUS: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n), \
     scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
-    FROM approvals.requests WHERE status = $3 AND ($2::text IS NULL OR agent = $2) \
+    FROM approvals.requests WHERE status = $3 AND n < CASE WHEN $4::bytea IS NULL THEN 9223372036854775807 \
+    ELSE (SELECT ids.n FROM approvals.ids WHERE ids.id = $4) END \
+    AND ($2::text IS NULL OR agent = $2) \
     ORDER BY n DESC LIMIT $1";
 
 const REQUESTS_UNREVIEWED: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n), \
     scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
     FROM approvals.requests WHERE unreviewed AND ($2::text IS NULL OR agent = $2) \
+    AND n < CASE WHEN $4::bytea IS NULL THEN 9223372036854775807 \
+    ELSE (SELECT ids.n FROM approvals.ids WHERE ids.id = $4) END \
     AND ($3::text IS NULL OR status = $3) ORDER BY n DESC LIMIT $1";
 
 const OVERDUE: &str = "SELECT (SELECT id FROM approvals.ids WHERE ids.n = requests.n) \

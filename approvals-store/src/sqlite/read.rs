@@ -130,18 +130,19 @@ pub(super) fn requests(connection: &Connection, filter: &Filter) -> Result<Vec<R
     let limit = whole(filter.limit);
     let (status, agent) = (filter.status.map(Status::as_str), filter.agent.as_ref());
     let agent = agent.map(AgentId::as_str);
+    let before = filter.before.map(|id| *id.as_bytes());
     match status {
         _ if filter.unreviewed => list(
             connection,
             REQUESTS_UNREVIEWED,
-            (limit, agent, status),
+            (limit, agent, status, before),
             request_row,
         ),
-        None => list(connection, REQUESTS, (limit, agent), request_row),
+        None => list(connection, REQUESTS, (limit, agent, before), request_row),
         Some(status) => list(
             connection,
             REQUESTS_BY_STATUS,
-            (limit, agent, status),
+            (limit, agent, status, before),
             request_row,
         ),
     }
@@ -310,15 +311,21 @@ const WRAPPED_BY: &str = "SELECT (SELECT id FROM ids WHERE ids.n = data_keys.req
 
 const REQUESTS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
     scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
-    FROM requests WHERE (?2 IS NULL OR agent = ?2) ORDER BY n DESC LIMIT ?1";
+    FROM requests WHERE n < CASE WHEN ?3 IS NULL THEN 9223372036854775807 \
+    ELSE (SELECT n FROM ids WHERE id = ?3) END \
+    AND (?2 IS NULL OR agent = ?2) ORDER BY n DESC LIMIT ?1";
 
 const REQUESTS_BY_STATUS: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
     scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
-    FROM requests WHERE status = ?3 AND (?2 IS NULL OR agent = ?2) ORDER BY n DESC LIMIT ?1";
+    FROM requests WHERE status = ?3 AND n < CASE WHEN ?4 IS NULL THEN 9223372036854775807 \
+    ELSE (SELECT n FROM ids WHERE id = ?4) END \
+    AND (?2 IS NULL OR agent = ?2) ORDER BY n DESC LIMIT ?1";
 
 const REQUESTS_UNREVIEWED: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n), \
     scope, agent, status, created_at, deadline, due, running, key, unreviewed, last_seq \
     FROM requests WHERE unreviewed AND (?2 IS NULL OR agent = ?2) \
+    AND n < CASE WHEN ?4 IS NULL THEN 9223372036854775807 \
+    ELSE (SELECT n FROM ids WHERE id = ?4) END \
     AND (?3 IS NULL OR status = ?3) ORDER BY n DESC LIMIT ?1";
 
 const OVERDUE: &str = "SELECT (SELECT id FROM ids WHERE ids.n = requests.n) \

@@ -1,10 +1,11 @@
 //! What a guard costs, and what a durable approval costs, beside raw floors of the same run.
 //!
-//! `cargo xtask bench [overhead|durable|verify]`: ratios are the result; absolute figures belong to the
+//! `cargo xtask bench [overhead|durable|http|verify]`: ratios are the result; absolute figures belong to the
 //! machine. Nothing here passes or fails a test, but for G6, which is a promise and not a speed.
 
 mod durable;
 mod floor;
+mod http;
 mod overhead;
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -26,6 +27,9 @@ fn main() {
     }
     if wants("durable") {
         durable::measure(&mut table);
+    }
+    if wants("http") {
+        http::measure(&mut table);
     }
     if wants("verify") {
         verify::measure(&mut table);

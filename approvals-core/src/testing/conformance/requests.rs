@@ -110,6 +110,28 @@ fn listings<S: Store>(mut log: Log<S>) {
             &want,
         );
     }
+    // Page by page, also behind a request that no longer stands so.
+    for (status, before, want) in [
+        (None, 12, vec![11, 10]),
+        (None, 3, vec![2, 1]),
+        (None, 1, vec![]),
+        (None, 99, vec![]),
+        (Some(Status::Pending), 7, vec![2, 1]),
+        (Some(Status::Pending), 8, vec![7, 2]),
+    ] {
+        let filter = Filter {
+            status,
+            before: Some(request(before)),
+            limit: 2,
+            ..Filter::all()
+        };
+        let want: Vec<_> = want.into_iter().map(request).collect();
+        log.expect(
+            &format!("`requests` by {filter:?}"),
+            |store| store.requests(&filter).map(ids),
+            &want,
+        );
+    }
 }
 
 fn what_waits_for_its_review_is_found<S: Store>(mut log: Log<S>) {
