@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use approvals_core::ApprovalError;
 use approvals_core::digest::{RedactionKey, sha256};
+use approvals_core::{ApprovalError, files};
 
 use crate::misuse;
 
@@ -51,30 +51,12 @@ impl Token {
     /// `Misuse` when the file cannot be read, others can read or replace it, or it holds no token.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ApprovalError> {
         let path = path.as_ref();
-        let shown = path.display();
-        let unreadable = |error: std::io::Error| {
+        let text = files::read_private(path).map_err(|error| {
             misuse(format!(
-                "cannot read `{shown}`, which holds the token ({error}); check that it is there"
+                "cannot read `{}`: {error}; check the file, which holds the token",
+                path.display()
             ))
-        };
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        let meta = file.metadata().map_err(unreadable)?;
-        #[cfg(unix)]
-        {
-            let mode = std::os::unix::fs::MetadataExt::mode(&meta) & 0o777;
-            if mode & 0o077 != 0 {
-                let message = format!(
-                    "others can open `{shown}` (mode {mode:04o}), which holds the token; run `chmod 600 {shown}`"
-                );
-                return Err(misuse(message));
-            }
-        }
-        if !meta.is_file() {
-            return Err(unreadable(std::io::Error::other("it is no regular file")));
-        }
-        let mut text = String::new();
-        let most = std::io::Read::take(file, 4096);
-        std::io::Read::read_to_string(&mut { most }, &mut text).map_err(unreadable)?;
+        })?;
         Self::new(&text)
     }
 

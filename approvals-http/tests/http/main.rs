@@ -6,6 +6,7 @@
     reason = "a test that cannot go on stops"
 )]
 
+mod bounds;
 mod support;
 mod surface;
 mod threats;

@@ -151,7 +151,13 @@ impl House {
             .await
     }
 
-    async fn with_key(&self, path: &str, token: &str, key: &str, body: &str) -> (u16, Value) {
+    pub(crate) async fn with_key(
+        &self,
+        path: &str,
+        token: &str,
+        key: &str,
+        body: &str,
+    ) -> (u16, Value) {
         let mut request = call("POST", path, Some(token), body);
         request
             .headers_mut()
@@ -271,4 +277,13 @@ pub(crate) fn call(method: &str, path: &str, token: Option<&str>, body: &str) ->
         request = request.header("content-type", "application/json");
     }
     request.body(Body::from(body.to_owned())).unwrap()
+}
+
+/// The bytes and the signature of a signed decision.
+pub(crate) fn decoded(signed: &Value) -> (Vec<u8>, String) {
+    let bytes = STANDARD.decode(signed["statement"].as_str().unwrap());
+    (
+        bytes.unwrap(),
+        signed["signature"].as_str().unwrap().to_owned(),
+    )
 }

@@ -112,7 +112,7 @@ async fn threat_18_many_posts_at_once_are_one_vote() {
     let id = house.asked("k", "k8s.scale").await;
     let signed = house.signed(&id, "u_bob", "bob", "approve").await;
     let path = format!("/v1/approvals/{id}/decisions");
-    let posts = (0..50).map(|_| house.say("POST", &path, READER, &signed));
+    let posts = (0..500).map(|_| house.say("POST", &path, READER, &signed));
     let answers = futures_util::future::join_all(posts).await;
     let counted = answers.iter().filter(|(status, _)| *status == 200).count();
     assert_eq!(counted, 1);
@@ -396,4 +396,47 @@ async fn threat_60_a_flood_is_held_back() {
             .0,
         201
     );
+}
+
+/// One identity for one person: nothing that only looks like it is the same.
+#[tokio::test]
+async fn threat_21_a_name_that_looks_alike_is_another() {
+    let house = House::open().await;
+    let id = house.asked("k", "db.export").await;
+    for alike in ["u_Bob", "U_BOB", "u_bob_", "u_b0b"] {
+        let (status, answer) = house.decide(&id, alike, "bob", "approve").await;
+        let code = answer["code"].as_str().unwrap_or_default();
+        assert!((400..404).contains(&status), "{alike}: {answer}");
+        assert!(
+            ["SignatureInvalid", "IdentityUnresolved"].contains(&code),
+            "{alike}: {answer}"
+        );
+    }
+    assert_eq!(house.status(&id).await, "pending");
+}
+
+/// Whoever is refused at one way to decide is refused at every other, with the same code.
+#[tokio::test]
+async fn threat_25_every_way_to_decide_ends_at_one_choke_point() {
+    for (person, key, code) in [
+        ("u_alice", "alice", "SelfApproval"),
+        ("u_carol", "carol", "NotEligible"),
+    ] {
+        let house = House::open().await;
+        let id = house.asked("k", "db.export").await;
+        // Over HTTP.
+        let signed = house.signed(&id, person, key, "approve").await;
+        let path = format!("/v1/approvals/{id}/decisions");
+        let (_, answer) = house.say("POST", &path, READER, &signed).await;
+        assert_eq!(answer["code"], code, "{person} by HTTP");
+        // By a program on the same gate, as the command line does.
+        let (bytes, signature) = super::support::decoded(&signed);
+        let reason = signed["reason"].as_str().map(str::to_owned);
+        let reason = reason.map(approvals_core::sealed::Disclosure::from_text);
+        let review =
+            approvals_core::sshsig::review(&bytes, &signature, reason, house.gate.now()).unwrap();
+        let refused = house.gate.review(review).await.unwrap_err();
+        assert_eq!(refused.code().as_str(), code, "{person} at the gate");
+        assert_eq!(house.status(&id).await, "pending");
+    }
 }
