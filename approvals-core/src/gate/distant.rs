@@ -101,19 +101,24 @@ impl Gate {
     /// than what was approved, and ran nothing. Said again, it changes nothing.
     ///
     /// # Errors
-    /// `NotFound`; `Misuse` when the approval was not used, or its run has ended;
-    /// `StoreUnavailable` or `AuditUnavailable` when it cannot be recorded.
+    /// `NotFound`; `Misuse` when the approval was not used, its run has ended, or `got` is what was
+    /// approved; `StoreUnavailable` or `AuditUnavailable` when it cannot be recorded.
     pub async fn renounce(
         &self,
         request: RequestId,
-        got: Option<ActionDigest>,
+        got: ActionDigest,
     ) -> Result<(), ApprovalError> {
         let used = self.used(request).await?;
         let used = used.ok_or_else(|| unused(request))?;
         if used.burned {
             return Ok(());
         }
-        let (by, why) = (used.by, Code::ActionMismatch);
+        if got == used.digest {
+            let message =
+                "what was found is just what was approved, so it may have run; report how it ended";
+            return Err(ApprovalError::new(Code::Misuse, message).with_request(request));
+        }
+        let (by, why, got) = (used.by, Code::ActionMismatch, Some(got));
         let ticket = self.0.journal.command(Command::Burn {
             request,
             by,

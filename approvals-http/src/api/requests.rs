@@ -178,7 +178,7 @@ pub(super) async fn consume(
 pub(super) struct Ending {
     /// How.
     status: EndView,
-    /// What was about to run, when it was not what was approved; only for `not_run`.
+    /// What was about to run, when it was not what was approved: with `not_run`, and only then.
     #[serde(default)]
     #[schema(value_type = Option<String>, nullable = false, pattern = "^sha256:[0-9a-f]{64}$")]
     digest: Option<ActionDigest>,
@@ -205,9 +205,14 @@ pub(super) async fn outcome(
     let id = request_id(&id)?;
     let ending: Ending = super::read(&whole(body)?)?;
     current(&site, &caller, id).await?;
-    let reported = match ending.status.outcome() {
-        Some(outcome) => site.gate().report(id, outcome).await,
-        None => site.gate().renounce(id, ending.digest).await,
+    let reported = match (ending.status.outcome(), ending.digest) {
+        (Some(outcome), None) => site.gate().report(id, outcome).await,
+        (None, Some(got)) => site.gate().renounce(id, got).await,
+        _ => {
+            return Err(Problem::malformed(
+                "`digest` belongs to `not_run` and to nothing else; say what was about to run",
+            ));
+        }
     };
     reported.map_err(|error| in_conflict(Problem::from(error)))?;
     Ok(Json(current(&site, &caller, id).await?))

@@ -1,5 +1,6 @@
 //! What one caller may cost: pages, open streams, open waits; and what a guarded call may be.
 
+use approvals_core::RequestId;
 use serde_json::{Value, json};
 
 use super::support::{BOT, House, READER, call};
@@ -10,12 +11,9 @@ async fn a_list_goes_back_page_by_page_and_misses_nothing() {
     let mut asked = Vec::new();
     for number in 0..7 {
         let tool = ["db.export", "db.read"][number % 2];
-        asked.push(
-            house
-                .asked(&format!("k{number}"), tool)
-                .await
-                .replace('-', ""),
-        );
+        let id = house.asked(&format!("k{number}"), tool).await;
+        let number = u128::from_str_radix(&id.replace('-', ""), 16).unwrap();
+        asked.push(RequestId::from_bytes(number.to_be_bytes()).to_string());
     }
     asked.reverse();
     for (query, want) in [
@@ -147,10 +145,18 @@ async fn threat_40_a_guarded_call_brings_no_more_than_it_binds() {
     }
     // Said not to have run, it has not; and then it cannot have ended otherwise.
     let outcome = format!("/v1/requests/{id}/outcome");
-    for (said, expected) in [("not_run", 200), ("not_run", 200), ("succeeded", 409)] {
-        let body = json!({ "status": said });
+    let digest = &view["guard"]["digest"];
+    for (body, expected) in [
+        (json!({ "status": "not_run" }), 400),
+        (json!({ "status": "failed", "digest": schema }), 400),
+        (json!({ "status": "not_run", "digest": digest }), 409),
+        (json!({ "status": "not_run", "digest": schema }), 200),
+        (json!({ "status": "not_run", "digest": schema }), 200),
+        (json!({ "status": "succeeded" }), 409),
+    ] {
         let (status, answer) = house.say("POST", &outcome, BOT, &body).await;
-        assert_eq!(status, expected, "{said}: {answer}");
+        assert_eq!(status, expected, "{body}: {answer}");
     }
-    assert!(house.gate.journal().verify().await.unwrap().passed());
+    let report = house.gate.journal().verify().await.unwrap();
+    assert!(report.passed(), "{report:?}");
 }

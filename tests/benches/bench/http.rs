@@ -258,7 +258,7 @@ async fn first(waiting: &mut Waiting) -> (Reached, Instant) {
 async fn run(Reached { permit, number }: Reached) {
     let started = permit.start().await.expect("it may run");
     let live = bind(&GUARDED, |binder| binder.shown("order", &number));
-    let running = started.check(live).ok().expect("what was approved");
+    let running = started.check(live).expect("what was approved");
     running.finish(Outcome::Succeeded).await.expect("told");
 }
 
