@@ -24,8 +24,8 @@ mod problem;
 mod search;
 mod server;
 mod site;
-mod webhook;
 mod slots;
+mod webhook;
 
 pub use auth::{Caller, Reading, Token, TokenHash};
 pub use channel::{Attached, Background, Channel};

@@ -14,8 +14,8 @@ use crate::config::{Address, Config};
 use crate::instances::Instances;
 use crate::metrics::Counters;
 use crate::problem::Problem;
-use crate::webhook::Hooks;
 use crate::slots::{Slot, Slots};
+use crate::webhook::Hooks;
 
 /// The gate, who is who, and the limits: what the handlers of a server work with. Cheap to clone.
 #[derive(Clone)]

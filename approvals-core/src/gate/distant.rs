@@ -42,8 +42,8 @@ impl Gate {
     /// was lost; any other try is refused. `digest` is what is about to run, as the agent knows it.
     ///
     /// # Errors
-    /// `ActionMismatch` when something else was approved; `NotFound`, `Pending`, `AlreadyConsumed`, `Expired`, `Denied`, `Cancelled`, `NotEligible`,
-    /// `PolicyChanged`, `Frozen` as the store finds it now; `Unrenderable` when the values that were
+    /// `ActionMismatch` when something else was approved; `NotFound`, `Pending`, `AlreadyConsumed`,
+    /// `Expired`, `Denied`, `Cancelled`, `NotEligible`, `PolicyChanged`, `Frozen` as the store finds it now; `Unrenderable` when the values that were
     /// approved are no longer on record; `AuditUnavailable` or `StoreUnavailable` when it cannot be
     /// recorded.
     pub async fn redeem(

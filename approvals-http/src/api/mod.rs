@@ -3,8 +3,8 @@
 mod approvals;
 mod card;
 mod events;
-mod instances;
 mod guarded;
+mod instances;
 mod requests;
 mod submission;
 mod view;
