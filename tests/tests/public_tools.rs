@@ -158,6 +158,64 @@ fn public_tools_accept_what_is_whole() {
     }
 }
 
+/// One log that grows to 300 records, at each size on the way: everything is hashed up to the signed root, each
+/// record is proven once as the newest and once more under a later head, and older heads are prefixes.
+///
+/// `APPROVALS_EVERY_SIZE=1 cargo test -p approvals-tests --test public_tools every_size` takes all sizes, which
+/// is minutes; otherwise those around the edges of the tree.
+#[test]
+fn public_tools_accept_a_log_at_every_size() {
+    let every = std::env::var_os("APPROVALS_EVERY_SIZE").is_some();
+    let edges = [1, 2, 3, 4, 6, 16, 33, 63, 128, 255, 256, 257, 300];
+    let (directory, mut log) = (TempDir::new().unwrap(), Written::of(1));
+    let at = |name: &str| directory.path().join(name);
+    fs::write(at("key"), format!("{}\n", log.vkey)).unwrap();
+    for size in (1..=300_u64).filter(|size| every || edges.contains(size)) {
+        log.grow(size);
+        export(&mut log.store, &log.vkey, at("tiles")).unwrap();
+        fs::write(
+            at(&format!("head-{size}")),
+            log.store.head().unwrap().note.unwrap(),
+        )
+        .unwrap();
+        let mut args = ["--vkey", "key", "--tiles", "tiles"]
+            .map(str::to_owned)
+            .to_vec();
+        let mut expected = vec![
+            "log        example.com/written".to_owned(),
+            format!("tiles      pass, {size} records hash to the signed root"),
+        ];
+        // Heads of this size and of older ones, in whatever way the two are apart.
+        let kept = |old: &u64| at(&format!("head-{old}")).exists();
+        let mut olds = vec![
+            size,
+            size.saturating_sub(1),
+            size / 2,
+            size * 2 / 3,
+            size % 17,
+        ];
+        olds.retain(kept);
+        olds.dedup();
+        for old in olds {
+            args.extend(["--checkpoint".to_owned(), format!("head-{old}")]);
+            expected.push(format!("checkpoint pass, head-{old}, of {old} records"));
+        }
+        for index in [size - 1, size * size % 7919 % size] {
+            let name = format!("proof-{index}");
+            let proof = receipt(&mut log.store, &log.vkey, index).unwrap();
+            fs::write(at(&name), proof.to_string()).unwrap();
+            args.extend(["--receipt".to_owned(), name]);
+            expected.push(format!(
+                "receipt    pass, proof-{index}, record {index} under a head of {size} records"
+            ));
+        }
+        expected.push("result     PASS".to_owned());
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let (code, said) = run(directory.path(), &args);
+        assert_eq!((code, said), (0, expected.join("\n") + "\n"), "{size}");
+    }
+}
+
 #[test]
 fn threat_56_public_tools_refuse_every_class_of_change() {
     let mut desk = Desk::of(257, 300, 256);
