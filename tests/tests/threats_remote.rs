@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use approvals_core::ports::Filter;
+use approvals_core::sealed::{ActionRecord, FixedRecord};
 use approvals_core::{Agent, ApprovalError, Code, Status, Vote, requires_approval};
 use approvals_remote::RemoteGate;
 use axum::body::Body;
@@ -157,6 +158,37 @@ async fn threat_40_what_is_forged_in_between_runs_nothing() {
         },
     )
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threat_01_a_lie_that_fits_itself_is_seen_before_anything_is_used() {
+    for (what, path, value) in [
+        ("another scope", "/scope", json!("db.read")),
+        ("another function", "/function", json!("app::other")),
+        ("another environment's tenant", "/tenant", json!("acme")),
+        ("other people behind it", "/sponsor", json!("u_bob")),
+        ("another agent", "/agent", json!("other-bot")),
+        ("nothing left uncovered", "/not_covered", json!([])),
+    ] {
+        let served = Served::open(House::new()).await;
+        let effects = Effects::default();
+        served.between.lie(move |_, body| {
+            let mut body = body.clone();
+            let record = body.pointer_mut("/guard/record")?;
+            record[path.trim_start_matches('/')] = value.clone();
+            let record: ActionRecord = serde_json::from_value(record.clone()).ok()?;
+            let digest = FixedRecord::from(record).digest().unwrap();
+            body["guard"]["digest"] = json!(digest);
+            Some(answer(200, body.to_string()))
+        });
+        let waiting = tokio::spawn(call(&served.remote(), bot(), &effects));
+        let _ = vote(&served.gate, "u_1", served.newest().await, Vote::Approve).await;
+        let refused = waiting.await.unwrap().unwrap_err();
+        let codes = [Code::ActionMismatch, Code::Unauthenticated];
+        assert!(codes.contains(&refused.code()), "{what}: {refused}");
+        assert!(!served.between.seen().iter().any(Seen::is_use), "{what}");
+        assert_eq!(effects.count(), 0, "{what}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@
 )]
 
 mod browser;
+mod history;
 mod support;
 
 use approvals_core::Status;
