@@ -47,6 +47,8 @@ pub fn measure(table: &mut Table) {
         .build()
         .expect("a runtime");
     let dir = tempfile::tempdir().expect("a folder");
+    // The bare client asks for one, also where nothing is encrypted; another may be there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     runtime.block_on(async {
         let gate = open(&dir.path().join("http.db")).await;
         let at = serve(&gate).await;
