@@ -35,6 +35,7 @@ pub mod request;
 pub mod review;
 pub mod scope;
 pub mod sealed;
+pub mod secret;
 pub mod sshsig;
 pub mod terminal;
 pub mod testing;

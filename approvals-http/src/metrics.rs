@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-use approvals_core::ledger::Entry;
+use approvals_core::ledger::{Entry, LogEvent};
 use approvals_core::lifecycle::Event;
 use approvals_core::ports::Filter;
 use approvals_core::{ApprovalError, RequestId, Timestamp};
@@ -44,7 +44,7 @@ struct Tally {
     next: Option<u64>,
     /// Records by kind.
     kinds: BTreeMap<String, u64>,
-    /// Refusals by code: reviews, uses.
+    /// Refusals by code: reviews, uses, and what channels refuse by themselves.
     refused: BTreeMap<(&'static str, &'static str), u64>,
     /// When what still waits was asked.
     waiting: HashMap<RequestId, Timestamp>,
@@ -104,9 +104,16 @@ impl Tally {
         loop {
             let (records, next) = feed::page(site.gate(), from).await?;
             for record in &records {
-                if let Entry::Request(id, event) = &record.entry {
-                    *self.kinds.entry(record.kind().to_owned()).or_default() += 1;
-                    self.count(*id, event, record.at);
+                match &record.entry {
+                    Entry::Request(id, event) => {
+                        *self.kinds.entry(record.kind().to_owned()).or_default() += 1;
+                        self.count(*id, event, record.at);
+                    }
+                    Entry::Log(LogEvent::ChannelRefused(refused)) => {
+                        *self.kinds.entry(record.kind().to_owned()).or_default() += 1;
+                        self.refuse("channel", refused.code.as_str());
+                    }
+                    _ => {}
                 }
             }
             self.next = Some(next);

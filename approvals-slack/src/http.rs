@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use approvals_core::Gate;
+use approvals_core::gate::Refusal;
+use approvals_core::secret::Secret;
+use approvals_core::{Code, Gate};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
@@ -13,8 +15,8 @@ use percent_encoding::percent_decode;
 use serde_json::Value;
 
 use crate::interact::Seen;
+use crate::names;
 use crate::queue::Inbox;
-use crate::secret::Secret;
 use crate::sign::Signed;
 
 /// What the route needs.
@@ -39,16 +41,22 @@ async fn take(State(door): State<Arc<Door>>, headers: HeaderMap, body: Bytes) ->
         tracing::warn!(
             "a callback without a fresh signature of slack was refused; nothing was decided"
         );
+        refuse(&door, Code::SignatureInvalid).await;
         return StatusCode::UNAUTHORIZED.into_response();
     };
     let Some(payload) = payload(&body) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    if !door.seen.first(signature) {
-        tracing::warn!("a callback of slack came a second time and did nothing");
-        return StatusCode::OK.into_response();
-    }
-    match door.inbox.put(payload).await {
+    let taken = match door.seen.once(signature, || door.inbox.put(payload)) {
+        Ok(Some(taken)) => taken,
+        Ok(None) => {
+            tracing::warn!("a callback of slack came a second time and did nothing");
+            refuse(&door, Code::Replay).await;
+            return StatusCode::OK.into_response();
+        }
+        Err(_) => return StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    };
+    match taken.answer().await {
         Ok(Value::Null) => StatusCode::OK.into_response(),
         Ok(answer) => (
             [(header::CONTENT_TYPE, "application/json")],
@@ -57,6 +65,12 @@ async fn take(State(door): State<Arc<Door>>, headers: HeaderMap, body: Bytes) ->
             .into_response(),
         Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
+}
+
+/// Puts on record what nobody has proven anything of; few of them, whoever sends many.
+async fn refuse(door: &Door, code: Code) {
+    let refusal = Refusal::new(names::PROVIDER, code);
+    door.gate.record_refusal(refusal).await;
 }
 
 /// The signature, if it is Slack's, fresh, and over exactly this body.

@@ -48,6 +48,7 @@ mod render;
 mod secret;
 mod sign;
 mod socket;
+mod trial;
 mod value;
 
 use std::fmt;
@@ -64,7 +65,7 @@ pub use api::{Call, Reply, Web};
 pub use config::{Config, Mode, Route};
 pub use doctor::{Finding, doctor};
 pub use manifest::manifest;
-pub use secret::{Secret, Secrets};
+pub use secret::Secrets;
 
 use api::Api;
 use interact::{Desk, Seen};
@@ -117,7 +118,7 @@ impl Slack {
         Ok(Self {
             config: Arc::new(config),
             api,
-            key: secrets.bot.key("approvals/slack/button/v1"),
+            key: secret::key(&secrets.bot, "approvals/slack/button/v1"),
             way: secrets.way,
         })
     }

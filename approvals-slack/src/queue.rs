@@ -26,6 +26,10 @@ pub(crate) struct Inbox(mpsc::Sender<Job>);
 #[derive(Debug)]
 pub(crate) struct Worker(mpsc::Receiver<Job>);
 
+/// A callback that is in the queue.
+#[derive(Debug)]
+pub(crate) struct Taken(oneshot::Receiver<Value>);
+
 /// Nobody takes callbacks now: Slack shows the person that the click failed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Closed;
@@ -36,13 +40,20 @@ pub(crate) fn queue() -> (Inbox, Worker) {
 }
 
 impl Inbox {
-    /// Hands one callback in, and waits for its answer as long as Slack does; it is worked on even
-    /// when the answer comes too late.
-    pub(crate) async fn put(&self, payload: Vec<u8>) -> Result<Value, Closed> {
+    /// Hands one callback in, when there is room; from then on it is worked on.
+    pub(crate) fn put(&self, payload: Vec<u8>) -> Result<Taken, Closed> {
         let (answer, waiting) = oneshot::channel();
         let job = Job { payload, answer };
         self.0.try_send(job).map_err(|_| Closed)?;
-        match tokio::time::timeout(PATIENCE, waiting).await {
+        Ok(Taken(waiting))
+    }
+}
+
+impl Taken {
+    /// What Slack is to be answered, waited for as long as Slack waits; it is worked on even when
+    /// the answer comes too late.
+    pub(crate) async fn answer(self) -> Result<Value, Closed> {
+        match tokio::time::timeout(PATIENCE, self.0).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(Closed),
             Err(_) => Ok(Value::Null),

@@ -1,42 +1,18 @@
 //! Secrets: read once, from the environment or a file, and never printed.
 
-use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
-use approvals_core::{ApprovalError, Code, files};
+use approvals_core::secret::Secret;
+use approvals_core::{ApprovalError, Code};
 use ring::hmac;
 
 use crate::config::Mode;
 
-/// A token or key that reaches no log: its `Debug` is empty, it has no `Display` and cannot be
-/// compared.
-#[derive(Clone)]
-pub struct Secret(Arc<str>);
-
-impl Secret {
-    /// Takes a secret.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(Arc::from(text))
-    }
-
-    /// The secret itself, to be sent to Slack or to make a key from.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    pub(crate) fn key(&self, domain: &str) -> hmac::Key {
-        let base = hmac::Key::new(hmac::HMAC_SHA256, self.0.as_bytes());
-        let derived = hmac::sign(&base, domain.as_bytes());
-        hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
+/// A key of our own for one purpose, made from a secret.
+pub(crate) fn key(secret: &Secret, purpose: &str) -> hmac::Key {
+    let base = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
+    let derived = hmac::sign(&base, purpose.as_bytes());
+    hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())
 }
 
 /// What a channel needs to speak to Slack and to know that Slack speaks; each part is there or the
@@ -48,7 +24,8 @@ impl fmt::Debug for Secret {
 /// | `APPROVALS_SLACK_SIGNING_SECRET` | verifies clicks | over HTTP |
 /// | `APPROVALS_SLACK_APP_TOKEN` | `xapp-…`: opens the socket | in Socket Mode |
 ///
-/// With `_FILE` at its end the same variable names a file with the secret in it, which only its owner can open.
+/// With `_FILE` at its end the same variable names a file with the secret in it, which nobody but its
+/// owner may open.
 #[derive(Debug, Clone)]
 pub struct Secrets {
     pub(crate) bot: Secret,
@@ -115,8 +92,8 @@ impl Secrets {
     pub fn from(mode: Mode, look: impl Fn(&str) -> Option<String>) -> Result<Self, ApprovalError> {
         let read = |kind: &Kind| read(kind, &look);
         match mode {
-            Mode::Http => Self::http(&read(&BOT)?, &read(&SIGNING)?),
-            Mode::Socket => Self::socket(&read(&BOT)?, &read(&APP)?),
+            Mode::Http => Self::http(read(&BOT)?.reveal(), read(&SIGNING)?.reveal()),
+            Mode::Socket => Self::socket(read(&BOT)?.reveal(), read(&APP)?.reveal()),
         }
     }
 }
@@ -147,25 +124,20 @@ const APP: Kind = Kind {
     least: 10,
 };
 
-fn read(kind: &Kind, look: &impl Fn(&str) -> Option<String>) -> Result<String, ApprovalError> {
+fn read(kind: &Kind, look: &impl Fn(&str) -> Option<String>) -> Result<Secret, ApprovalError> {
     if let Some(text) = look(kind.variable) {
-        return Ok(text);
+        return Ok(Secret::new(text));
     }
-    let named = look(&format!("{}_FILE", kind.variable));
-    let Some(path) = named else {
-        let message = format!(
-            "`{0}` is not set; set it, or `{0}_FILE`, to {1}",
-            kind.variable, kind.what
-        );
-        return Err(ApprovalError::new(Code::Misuse, message));
-    };
-    files::read_private(Path::new(&path)).map_err(|error| {
-        let message = format!(
-            "`{}_FILE` names `{path}`, which cannot be read ({error}); name a file of your own with {}",
-            kind.variable, kind.what
-        );
-        ApprovalError::new(Code::Misuse, message)
-    })
+    let wrong = |message: String| ApprovalError::new(Code::Misuse, message);
+    let named = format!("{}_FILE", kind.variable);
+    let path = look(&named).ok_or_else(|| {
+        let Kind { variable, what, .. } = kind;
+        wrong(format!(
+            "`{variable}` is not set; set it, or `{named}`, to {what}"
+        ))
+    })?;
+    Secret::read_file(Path::new(&path), kind.what)
+        .map_err(|error| wrong(format!("`{named}`: {}", error.message())))
 }
 
 fn shaped(kind: Kind, text: &str) -> Result<Secret, ApprovalError> {
@@ -206,27 +178,33 @@ mod tests {
         check(Mode::Http, &[wrong, long], "xoxb-");
         let file = ("APPROVALS_SLACK_APP_TOKEN_FILE", "/nowhere/at/all");
         check(Mode::Socket, &[bot, file], "cannot be read");
-        let open = std::env::temp_dir().join(format!("slack-secret-{}", std::process::id()));
-        std::fs::write(&open, "xapp-CANARY-1").unwrap();
-        let file = ("APPROVALS_SLACK_APP_TOKEN_FILE", open.to_str().unwrap());
-        for (mode, wanted) in [(0o644, Some("run `chmod 600")), (0o600, None)] {
-            #[cfg(unix)]
-            std::fs::set_permissions(&open, std::os::unix::fs::PermissionsExt::from_mode(mode))
-                .unwrap();
-            match wanted {
-                Some(wanted) => check(Mode::Socket, &[bot, file], wanted),
-                None => drop(
-                    Secrets::from(Mode::Socket, |name| {
-                        [bot, file]
-                            .iter()
-                            .find(|(known, _)| *known == name)
-                            .map(|(_, it)| (*it).to_owned())
-                    })
-                    .unwrap(),
-                ),
-            }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn threat_13_a_file_that_others_can_open_holds_no_secret() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "xapp-CANARY-1\n").unwrap();
+        let read = |mode| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            Secrets::from(Mode::Socket, |name| match name {
+                "APPROVALS_SLACK_BOT_TOKEN" => Some("xoxb-CANARY-1".to_owned()),
+                "APPROVALS_SLACK_APP_TOKEN_FILE" => Some(path.display().to_string()),
+                _ => None,
+            })
+        };
+        let error = read(0o640).unwrap_err().to_string();
+        for part in ["APPROVALS_SLACK_APP_TOKEN_FILE", "chmod 600"] {
+            assert!(error.contains(part), "{error}");
         }
-        std::fs::remove_file(&open).unwrap();
+        assert!(!error.contains("CANARY"), "{error}");
+        let Way::Socket { app } = read(0o600).unwrap().way else {
+            panic!("these are for a socket");
+        };
+        assert_eq!(app.reveal(), "xapp-CANARY-1");
     }
 
     #[test]

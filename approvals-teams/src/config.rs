@@ -6,7 +6,8 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::cloud::Cloud;
-use crate::secret::{Certificate, Credential, Kept, Secret, read_private};
+use crate::secret::{Certificate, Credential, Kept, read_private};
+use approvals_core::secret::Secret;
 
 /// What `teams.toml` says: which app this is, in which tenant, and who is asked.
 ///
@@ -238,7 +239,7 @@ impl WorkflowText {
     fn read(&self, folder: &Path) -> Result<Workflow, InvalidConfig> {
         let name = &self.name;
         let url = self.url.read("the URL of a workflow", folder)?;
-        for (what, url) in [("url", url.expose()), ("link", &self.link)] {
+        for (what, url) in [("url", url.reveal()), ("link", &self.link)] {
             let parsed = reqwest::Url::parse(url);
             if !parsed.is_ok_and(|url| url.scheme() == "https" && url.has_host()) {
                 return Err(InvalidConfig::new(format!(
@@ -275,8 +276,8 @@ fn credential(
                     "cannot read `{shown}` ({error}); check that it is there"
                 ))
             })?;
-            let key = read_private(&folder.join(&at.key))?;
-            Certificate::from_pem(&certificate, &key).map(Credential::Certificate)
+            let key = read_private(&folder.join(&at.key), "the certificate's key")?;
+            Certificate::from_pem(&certificate, key.reveal()).map(Credential::Certificate)
         }
         _ => Err(InvalidConfig::new(
             "teams.toml: give `secret = { env = \"NAME\" }`, `secret = { file = \"PATH\" }` or `certificate = { file = \"PATH\", key = \"PATH\" }`, one of them",

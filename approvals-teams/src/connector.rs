@@ -182,7 +182,7 @@ impl Connector {
             let call = self
                 .web
                 .request(method.clone(), &url)
-                .bearer_auth(token.expose());
+                .bearer_auth(token.reveal());
             let call = body.into_iter().fold(call, |call, body| call.json(body));
             let answer = call.send().await.map_err(|error| WebError::of(&error))?;
             let status = answer.status();

@@ -36,4 +36,4 @@ pub use config::{Config, InvalidConfig};
 pub use doctor::{Finding, doctor};
 pub use inbound::{Claims, Keys, Refused, Verified, verify};
 pub use package::package;
-pub use secret::{Certificate, Credential, Secret};
+pub use secret::{Certificate, Credential};

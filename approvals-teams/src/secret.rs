@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use approvals_core::files;
+use approvals_core::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::rand::SystemRandom;
@@ -11,28 +11,6 @@ use ring::signature::{RSA_PSS_SHA256, RsaKeyPair};
 use serde::Deserialize;
 
 use crate::config::InvalidConfig;
-
-/// A text that reaches no log: it has no `Display`, and its `Debug` is empty.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    /// A secret.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
 
 /// Where a secret is; it is never in `teams.toml` itself.
 #[derive(Debug, Clone, Deserialize)]
@@ -50,7 +28,7 @@ impl Kept {
                     "the environment has no `{name}`, which holds {what}; set it"
                 ))
             })?,
-            (None, Some(file)) => read_private(&folder.join(file))?,
+            (None, Some(file)) => return read_private(&folder.join(file), what),
             _ => {
                 let message = format!(
                     "say where {what} is: `{{ env = \"NAME\" }}` or `{{ file = \"PATH\" }}`, one of them"
@@ -68,14 +46,9 @@ impl Kept {
     }
 }
 
-/// Reads a file that nobody but its owner may read.
-pub(crate) fn read_private(path: &Path) -> Result<String, InvalidConfig> {
-    files::read_private(path).map_err(|error| {
-        InvalidConfig::new(format!(
-            "cannot read `{}`: {error}; check the file, which holds a secret",
-            path.display()
-        ))
-    })
+/// Reads a file that nobody but its owner may open.
+pub(crate) fn read_private(path: &Path, what: &str) -> Result<Secret, InvalidConfig> {
+    Secret::read_file(path, what).map_err(|error| InvalidConfig::new(error.message()))
 }
 
 /// What the app proves itself with to the login service.

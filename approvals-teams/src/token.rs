@@ -8,8 +8,9 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::cloud::Cloud;
-use crate::secret::{Credential, Secret};
+use crate::secret::Credential;
 use crate::web::{self, WebError};
+use approvals_core::secret::Secret;
 
 /// How long before its end a token is replaced.
 const EARLY: Duration = Duration::from_secs(300);
@@ -79,7 +80,7 @@ impl Tokens {
         ];
         let signed;
         match &self.credential {
-            Credential::Secret(secret) => form.push(("client_secret", secret.expose())),
+            Credential::Secret(secret) => form.push(("client_secret", secret.reveal())),
             Credential::Certificate(certificate) => {
                 let now = SystemClock.now().as_micros() / 1_000_000;
                 let now = u64::try_from(now).unwrap_or(0);
@@ -87,7 +88,7 @@ impl Tokens {
                     .assertion_for(&self.app, &url, now)
                     .ok_or_else(|| WebError::new("the certificate's key cannot sign"))?;
                 form.push(("client_assertion_type", ASSERTION));
-                form.push(("client_assertion", signed.expose()));
+                form.push(("client_assertion", signed.reveal()));
             }
         }
         let answer = web.post(&url).form(&form).send().await;

@@ -58,7 +58,7 @@ impl Notifier for Workflow {
             .inner
             .connector
             .web
-            .post(self.to.url.expose())
+            .post(self.to.url.reveal())
             .json(&message);
         // The URL is a secret, so that no error may quote it.
         let answer = call.send().await;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
+use approvals_peers::{Process, free_port, installed};
 use serde_json::Value;
 
 use crate::support::{Lab, Outcome};
@@ -72,3 +73,53 @@ fn what_is_missing_starts_nothing_and_tells_no_secret() {
     // Everything is there, and nobody answers.
     check(&["slack", "doctor"], &[bot, signing], 1, "does not answer");
 }
+
+/// The newcomer's way of the README, against a stand-in for Slack on this machine.
+#[test]
+fn the_doctor_says_what_is_well_and_what_a_stand_in_does_not_tell() {
+    let lab = Lab::new();
+    let port = free_port();
+    let workspace = lab.state().with_file_name("local.yaml");
+    std::fs::write(&workspace, LOCAL).unwrap();
+    let mut command = std::process::Command::new(installed(
+        "node_modules/local-slack-linux-x64/bin/local-slack",
+    ));
+    command.args(["--port", &port.to_string(), "--config"]);
+    let mut slack = Process::start({
+        command.arg(&workspace);
+        command
+    });
+    slack.line_with("Web UI");
+    configure(
+        &lab,
+        &format!(
+            "version = 1\nmode = \"socket\"\nteam = \"T01ACME\"\napp = \"A01GATE\"\napi = \"http://127.0.0.1:{port}/api/\"\nroute = [{{ to = \"C01APPR\" }}, {{ to = \"C09GONE\" }}]\n"
+        ),
+    );
+    let variables = [
+        ("APPROVALS_SLACK_BOT_TOKEN", "xoxb-test-token"),
+        ("APPROVALS_SLACK_APP_TOKEN", "xapp-1-A01GATE-1-test"),
+    ];
+    let found = with(&lab, &["slack", "doctor"], &variables);
+    assert_eq!(found.code, 1, "{found:?}");
+    for wanted in [
+        "ok    the bot token is accepted",
+        "ok    the workspace is T01ACME",
+        "WRONG the scopes of the bot token",
+        "ok    the route to C01APPR",
+        "WRONG the route to C09GONE",
+        "ok    the app-level token opens a socket",
+    ] {
+        assert!(found.out.contains(wanted), "{wanted}: {found:?}");
+    }
+    assert!(!found.out.contains("xoxb-"), "{found:?}");
+}
+
+/// The workspace that the README writes down.
+const LOCAL: &str = "workspace: { name: Acme, domain: acme, teamId: T01ACME }
+app: { appId: A01GATE, botUserId: U0BOT, botName: approvals, botToken: xoxb-test-token, appToken: xapp-1-A01GATE-1-test, signingSecret: 0123456789abcdef0123456789abcdef, mode: socket }
+users:
+  - { id: U02DANA, name: dana, real_name: Dana Oncall, email: dana@example.com }
+channels:
+  - { id: C01APPR, name: approvals, members: [U02DANA, U0BOT] }
+";

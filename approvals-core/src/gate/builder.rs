@@ -430,6 +430,7 @@ impl Builder<Policy, Arc<dyn Directory>, Box<dyn Store>, Keys> {
             options: self.rest.options,
             attached: Mutex::default(),
             post: super::notices::Post::default(),
+            refusals: super::refusals::Refusals::default(),
             unscrubbed: AtomicBool::new(false),
         })))
     }

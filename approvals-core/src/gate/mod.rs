@@ -12,6 +12,7 @@ mod hold;
 mod notices;
 mod propose;
 mod receipts;
+mod refusals;
 mod reload;
 mod review;
 mod signing;
@@ -28,6 +29,7 @@ pub(crate) use ambient::given;
 pub use ambient::{Handle, ambient, clear_default, detach, enter, enter_blocking, install_default};
 pub use builder::{Builder, Missing};
 pub use call::Call;
+pub use refusals::Refusal;
 pub use review::Tally;
 pub use signing::{Keys, LocalSigner};
 
@@ -127,6 +129,7 @@ struct Inner {
     options: Options,
     attached: std::sync::Mutex<std::collections::HashSet<RequestId>>,
     post: notices::Post,
+    refusals: refusals::Refusals,
     /// Whether bytes of what was erased may still lie in the store.
     unscrubbed: AtomicBool,
 }

@@ -8,6 +8,7 @@
 
 mod anchor;
 mod body;
+mod channel;
 mod key;
 mod keychain;
 mod note;
@@ -22,6 +23,7 @@ mod witness;
 
 pub use anchor::WitnessedHead;
 pub(crate) use body::{EntryRef, Leaf};
+pub use channel::ChannelRefused;
 pub use key::{KeyError, LedgerKey, Secrets};
 pub use keychain::{KeyChain, KeyEnd, KeyFault, KeyRevocation, KeyRotation, KeySpan};
 pub use note::{

@@ -8,7 +8,8 @@ use crate::lifecycle::Event;
 
 use super::body::{Body, EntryRef, Leaf};
 use super::{
-    Hash, KeyRevocation, KeyRotation, Origin, PolicyChange, SignedCheckpoint, VerifierKey,
+    ChannelRefused, Hash, KeyRevocation, KeyRotation, Origin, PolicyChange, SignedCheckpoint,
+    VerifierKey,
 };
 
 /// The longest record, in bytes; tlog-tiles entries carry a 16-bit length.
@@ -125,6 +126,8 @@ pub enum LogEvent {
         /// The account.
         identity: String,
     },
+    /// `channel.refused`: a channel refused by itself what somebody tried to decide through it.
+    ChannelRefused(ChannelRefused),
     /// `anchor.recorded`: others have seen the log as it was at this head, and cosigned it.
     Anchored(SignedCheckpoint),
     /// `log.recovered`: an operator set the head pin by hand to the log as it stands in front of this record.

@@ -15,6 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::{Call, Reply, Web};
@@ -28,19 +29,24 @@ pub(crate) struct HttpWeb {
 
 impl HttpWeb {
     pub(crate) fn new(base: &str) -> Result<Self, String> {
+        let tls = tls()?;
+        Ok(Self::trusting(base, &tls))
+    }
+
+    fn trusting(base: &str, tls: &ClientConfig) -> Self {
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_connect_timeout(Some(CALL));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config((*tls()?).clone())
+            .with_tls_config(tls.clone())
             // Only an address within this machine is not encrypted: the configuration sees to it.
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
-        Ok(Self {
+        Self {
             base: base.to_owned(),
             client: Client::builder(TokioExecutor::new()).build(connector),
-        })
+        }
     }
 }
 
@@ -106,8 +112,14 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
 
 /// Whom to believe: the authorities that this machine trusts, through ring.
 pub(crate) fn tls() -> Result<Arc<ClientConfig>, String> {
+    trust(rustls_native_certs::load_native_certs().certs)
+}
+
+fn trust(authorities: Vec<CertificateDer<'static>>) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let (0, _) = roots.add_parsable_certificates(authorities) {
+        return Err("this machine trusts no certificate authority; install `ca-certificates`, or name a file of them in `SSL_CERT_FILE`".to_owned());
+    }
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
@@ -118,3 +130,126 @@ pub(crate) fn tls() -> Result<Arc<ClientConfig>, String> {
 
 /// The longest answer that is read.
 const MOST: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::process::Command;
+
+    use approvals_core::secret::Secret;
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+
+    use super::*;
+
+    fn openssl(folder: &Path, words: &str) {
+        let made = Command::new("openssl")
+            .current_dir(folder)
+            .args(words.split(' '))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "{words}: {said}");
+    }
+
+    const NEW_KEY: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+
+    /// A new authority.
+    fn authority(folder: &Path, name: &str) {
+        let made = format!(
+            "req -x509 {NEW_KEY} -keyout {name}.key -out {name}.pem -subj /CN={name} -days 2"
+        );
+        openssl(folder, &made);
+    }
+
+    /// A certificate of that authority for a host.
+    fn certificate(folder: &Path, by: &str, name: &str, host: &str) {
+        std::fs::write(folder.join("ext"), format!("subjectAltName={host}\n")).unwrap();
+        let ask = format!("req {NEW_KEY} -keyout {name}.key -out {name}.csr -subj /CN={name}");
+        openssl(folder, &ask);
+        let sign = format!(
+            "x509 -req -in {name}.csr -CA {by}.pem -CAkey {by}.key -CAcreateserial -out {name}.pem -days 2 -extfile ext"
+        );
+        openssl(folder, &sign);
+    }
+
+    /// A server that shows this certificate and answers everything so; its address.
+    async fn server(folder: PathBuf, name: &str, answer: &'static str) -> String {
+        let chain = CertificateDer::from_pem_file(folder.join(format!("{name}.pem"))).unwrap();
+        let key = PrivateKeyDer::from_pem_file(folder.join(format!("{name}.key"))).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![chain], key)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!(
+            "https://127.0.0.1:{}/api/",
+            listener.local_addr().unwrap().port()
+        );
+        #[expect(clippy::disallowed_methods, reason = "a test is the application")]
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    continue;
+                };
+                let mut heard = [0; 4_096];
+                let _ = stream.read(&mut heard).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        address
+    }
+
+    async fn call(base: &str, tls: &ClientConfig) -> Result<Reply, String> {
+        let (token, body) = (Secret::new("xoxb-CANARY"), json!({}));
+        let call = Call {
+            method: "auth.test",
+            token: &token,
+            body: &body,
+            form: false,
+        };
+        HttpWeb::trusting(base, tls).post(call).await
+    }
+
+    const YES: &str =
+        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
+    const ELSEWHERE: &str = "HTTP/1.1 307 Temporary Redirect\r\nlocation: https://127.0.0.1:1/\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn only_a_server_whom_a_trusted_authority_vouches_for_gets_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().to_path_buf();
+        authority(&path, "ours");
+        authority(&path, "theirs");
+        certificate(&path, "ours", "slack", "IP:127.0.0.1");
+        certificate(&path, "ours", "other", "DNS:other.example");
+        certificate(&path, "theirs", "forged", "IP:127.0.0.1");
+        let root = CertificateDer::from_pem_file(path.join("ours.pem")).unwrap();
+        let tls = trust(vec![root]).unwrap();
+
+        let slack = server(path.clone(), "slack", YES).await;
+        let reply = call(&slack, &tls).await.unwrap();
+        assert_eq!(
+            (reply.status, reply.body.as_slice()),
+            (200, &b"{\"ok\":true}"[..])
+        );
+        for name in ["other", "forged", "theirs"] {
+            let error = call(&server(path.clone(), name, YES).await, &tls).await;
+            let error = error.unwrap_err();
+            assert!(!error.contains("CANARY"), "{name}: {error}");
+        }
+        // Nor does it go where a redirect points.
+        let moved = server(path.clone(), "slack", ELSEWHERE).await;
+        assert_eq!(call(&moved, &tls).await.unwrap().status, 307);
+        assert!(trust(Vec::new()).unwrap_err().contains("SSL_CERT_FILE"));
+    }
+}

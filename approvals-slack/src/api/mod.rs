@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use approvals_core::secret::Secret;
 use approvals_core::{ApprovalError, Code};
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 pub(crate) use http::{HttpWeb, tls};
 
 use crate::config::{CALL, Config};
-use crate::secret::{Secret, Secrets};
+use crate::secret::Secrets;
 
 /// Carries one call to Slack; what stands between us and the network, and what a test puts there.
 ///

@@ -126,7 +126,7 @@ const BARRED: &[(&str, &str)] = &[
     ("is_invited_user", "has not accepted its invitation"),
 ];
 
-fn is_home(config: &Config, team: &str) -> bool {
+pub(super) fn is_home(config: &Config, team: &str) -> bool {
     team == config.team || config.enterprise.as_deref() == Some(team)
 }
 

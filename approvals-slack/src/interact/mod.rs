@@ -2,18 +2,20 @@
 
 mod clicker;
 mod payload;
+mod refused;
 mod seen;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use approvals_core::ports::Delivery;
-use approvals_core::{ApprovalError, Code, Gate, Review, Status, Vote};
+use approvals_core::{ApprovalError, Code, Gate, Review, Vote};
 use ring::hmac;
 use serde_json::{Value, json};
 
 use clicker::{Spot, check_origin, verify};
-use payload::{Click, Origin, Payload, Submission};
+use payload::{Click, Origin, Payload, Pressed, Submission};
+use refused::No;
 pub(crate) use seen::Seen;
 
 use crate::api::Api;
@@ -56,29 +58,36 @@ impl Desk {
         {
             return;
         }
-        let Err(error) = self.clicked(click).await else {
+        let Err(no) = self.clicked(click).await else {
             return;
         };
+        let error = self.refuse(&click.origin, no).await;
         tracing::warn!(code = %error.code(), user, channel, "a click in slack was refused: {}", error.message());
         self.tell(channel, user, &error).await;
     }
 
-    async fn clicked(&self, click: &Click) -> Result<(), ApprovalError> {
+    async fn clicked(&self, click: &Click) -> Result<(), No> {
         check_origin(&self.config, &click.origin)?;
         let container = &click.container;
         let [pressed] = click.actions.as_slice() else {
-            return Err(forged("it holds not exactly one decision"));
+            return Err(forged("it holds not exactly one decision").into());
         };
         if container.kind != "message" || container.is_ephemeral || pressed.kind != "button" {
-            return Err(forged("it is no button of a message of ours"));
+            return Err(forged("it is no button of a message of ours").into());
         }
         let button = self.open(&pressed.value)?;
+        let pressed = self.pressed(click, pressed, &button).await;
+        pressed.map_err(|no| no.about(button.request))
+    }
+
+    async fn pressed(&self, click: &Click, pressed: &Pressed, button: &Button) -> Result<(), No> {
+        let container = &click.container;
         let named = match button.vote {
             Vote::Approve => names::APPROVE,
             Vote::Deny => names::DENY,
         };
         if pressed.action_id != named {
-            return Err(forged("the button and its value say different things"));
+            return Err(forged("the button and its value say different things").into());
         }
         let spot = Spot {
             channel: container.channel_id.clone(),
@@ -88,8 +97,8 @@ impl Desk {
         match button.vote {
             // The form has to be there within three seconds; it decides nothing, and everything is
             // checked when it comes back.
-            Vote::Deny => self.ask_why(click, &pressed.value, &button, &spot).await,
-            Vote::Approve => self.decide(&click.origin, &button, &spot, None).await,
+            Vote::Deny => self.ask_why(click, &pressed.value, button, &spot).await,
+            Vote::Approve => self.decide(&click.origin, button, &spot, None).await,
         }
     }
 
@@ -99,7 +108,7 @@ impl Desk {
         value: &str,
         button: &Button,
         spot: &Spot,
-    ) -> Result<(), ApprovalError> {
+    ) -> Result<(), No> {
         let kept = json!([value, spot.channel, spot.ts]).to_string();
         let modal = render::modal(&click.trigger_id, &button.request.to_string(), &kept);
         let opened = self.api.write("views.open", &modal).await;
@@ -107,15 +116,16 @@ impl Desk {
             let message = format!(
                 "the form for the reason could not be opened ({error}); press the button again"
             );
-            ApprovalError::new(Code::Unauthenticated, message)
+            No::said(ApprovalError::new(Code::Unauthenticated, message))
         })
     }
 
     async fn form(&self, form: &Submission) -> Value {
         match self.filled(form).await {
             Ok(()) => json!({}),
-            Err(error) => {
+            Err(no) => {
                 let user = &form.origin.user.id;
+                let error = self.refuse(&form.origin, no).await;
                 tracing::warn!(code = %error.code(), user, "a form in slack was refused: {}", error.message());
                 let text = words(&error);
                 json!({ "response_action": "errors", "errors": { names::REASON: text } })
@@ -123,33 +133,32 @@ impl Desk {
         }
     }
 
-    async fn filled(&self, form: &Submission) -> Result<(), ApprovalError> {
+    async fn filled(&self, form: &Submission) -> Result<(), No> {
         check_origin(&self.config, &form.origin)?;
         if form.view.callback_id != names::MODAL {
-            return Err(forged("it is no form of ours"));
+            return Err(forged("it is no form of ours").into());
         }
         let kept: Result<(String, String, String), _> =
             serde_json::from_str(&form.view.private_metadata);
         let (value, channel, ts) = kept.map_err(|_| forged("the form is not as we made it"))?;
         let button = self.open(&value)?;
         if button.vote != Vote::Deny {
-            return Err(forged("the form and its value say different things"));
+            return Err(
+                No::from(forged("the form and its value say different things"))
+                    .about(button.request),
+            );
         }
         let reason = form.view.written(names::REASON, names::REASON_TEXT).trim();
         if reason.is_empty() {
-            return Err(ApprovalError::new(
-                Code::NonCanonical,
-                "say why in a few words",
-            ));
+            let error = ApprovalError::new(Code::NonCanonical, "say why in a few words");
+            return Err(No::said(error));
         }
         let act = form.view.id.clone();
-        self.decide(
-            &form.origin,
-            &button,
-            &Spot { channel, ts, act },
-            Some(reason),
-        )
-        .await
+        let spot = Spot { channel, ts, act };
+        let decided = self
+            .decide(&form.origin, &button, &spot, Some(reason))
+            .await;
+        decided.map_err(|no| no.about(button.request))
     }
 
     /// Everything that is checked, in the order in which it is cheap, and then the gate's own say.
@@ -159,7 +168,7 @@ impl Desk {
         button: &Button,
         spot: &Spot,
         reason: Option<&str>,
-    ) -> Result<(), ApprovalError> {
+    ) -> Result<(), No> {
         self.check_copy(button, spot).await?;
         let clicker = verify(&self.config, &self.api, origin, spot).await?;
         self.check_whole(button).await?;
@@ -173,7 +182,7 @@ impl Desk {
                 button.vote,
             );
             let review = match reason {
-                Some(reason) => review.because(reason)?,
+                Some(reason) => review.because(reason).map_err(No::said)?,
                 None => review,
             };
             counted = self.gate.review(review).await;
@@ -183,7 +192,8 @@ impl Desk {
                 break;
             }
         }
-        let tally = counted?;
+        // What the gate refuses it has recorded.
+        let tally = counted.map_err(No::said)?;
         tracing::info!(approval.request = %button.request, user = origin.user.id, status = %tally.status, "decided in slack");
         // Whoever waits draws it too; nobody may be waiting here.
         if let Err(error) = self.gate.deliver().await {
@@ -209,19 +219,21 @@ impl Desk {
         ))
     }
 
-    /// What was cut in the message cannot be approved from it, whatever a callback says.
+    /// What was cut in the message, or takes more proof than a chat gives, cannot be approved from it,
+    /// whatever a callback says.
     async fn check_whole(&self, button: &Button) -> Result<(), ApprovalError> {
         if button.vote == Vote::Deny {
             return Ok(());
         }
         let card = self.gate.card(button.request).await?;
-        if card.status == Status::Pending && !render::can_approve(&card) {
-            let message = "this request cannot be approved from a chat; open the full view, or use `approvals approve`";
-            return Err(
-                ApprovalError::new(Code::Unrenderable, message).with_request(button.request)
-            );
-        }
-        Ok(())
+        let Some(bar) = render::barred(&card) else {
+            return Ok(());
+        };
+        let message = format!(
+            "{} Open the full view, or use `approvals approve`",
+            bar.why()
+        );
+        Err(ApprovalError::new(bar.code(), message).with_request(button.request))
     }
 
     fn open(&self, value: &str) -> Result<Button, ApprovalError> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use approvals_core::text::minute;
-use approvals_core::{Assurance, Card, Status, Untrusted, Vote};
+use approvals_core::{Assurance, Card, Code, Status, Untrusted, Vote};
 use ring::hmac;
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ pub(crate) fn draw(card: &Card, drawing: Drawing<'_>) -> Value {
     all.extend(
         barred
             .as_ref()
-            .map(|why| plain("approvals.barred", &advice(card, why, drawing))),
+            .map(|bar| plain("approvals.barred", &advice(card, bar.why(), drawing))),
     );
     let buttons = buttons(card, drawing, barred.is_none());
     all.extend((!buttons.is_empty()).then(|| blocks::actions(names::DECIDE, buttons)));
@@ -46,9 +46,37 @@ pub(crate) fn draw(card: &Card, drawing: Drawing<'_>) -> Value {
     })
 }
 
-/// Whether a message shows the whole request, and the policy takes an approval from a chat.
-pub(crate) fn can_approve(card: &Card) -> bool {
-    bar(card, Page::of(card).cut).is_none()
+/// Why nobody may approve a request from a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bar {
+    /// The message does not show the whole request.
+    Cut,
+    /// Each open seat takes more than a chat service can vouch for.
+    Proof,
+}
+
+impl Bar {
+    pub(crate) fn why(self) -> &'static str {
+        match self {
+            Self::Cut => {
+                "It does not fit into a message and is cut here. Read it whole before you approve it."
+            }
+            Self::Proof => "The policy takes no approval from a chat for this.",
+        }
+    }
+
+    pub(crate) fn code(self) -> Code {
+        match self {
+            Self::Cut => Code::Unrenderable,
+            Self::Proof => Code::AssuranceTooLow,
+        }
+    }
+}
+
+/// What bars an approval from a message of this request; nothing when it shows all of it and the
+/// policy takes one from a chat.
+pub(crate) fn barred(card: &Card) -> Option<Bar> {
+    bar(card, Page::of(card).cut)
 }
 
 /// What the thread under a copy says of this state; none while nothing has happened.
@@ -179,20 +207,14 @@ fn careful(card: &Card) -> String {
 }
 
 /// Why nobody may approve this one here; none when somebody may.
-fn bar(card: &Card, cut: bool) -> Option<&'static str> {
+fn bar(card: &Card, cut: bool) -> Option<Bar> {
     let open =
         |needed: &&approvals_core::request::Progress| needed.have.len() < usize::from(needed.need);
     let mut open = card.progress.iter().filter(open);
+    let vouched = |needed: &approvals_core::request::Progress| needed.assurance <= Assurance::A1;
     match card.status {
-        Status::Pending if cut => Some(
-            "It does not fit into a message and is cut here. Read it whole before you approve it.",
-        ),
-        // Each open seat takes more than a chat service can vouch for.
-        Status::Pending
-            if open.clone().count() > 0 && open.all(|needed| needed.assurance > Assurance::A1) =>
-        {
-            Some("The policy takes no approval from a chat for this.")
-        }
+        Status::Pending if cut => Some(Bar::Cut),
+        Status::Pending if open.clone().count() > 0 && !open.any(vouched) => Some(Bar::Proof),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ mod card;
 mod literal;
 mod modal;
 
-pub(crate) use card::{Drawing, can_approve, draw, trail};
+pub(crate) use card::{Drawing, barred, draw, trail};
 pub(crate) use modal::modal;
 
 use serde_json::{Value, json};

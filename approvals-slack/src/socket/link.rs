@@ -130,13 +130,19 @@ impl Link {
             .payload
             .map(|payload| payload.get().as_bytes().to_vec());
         let work = payload.filter(|_| frame.kind == "interactive");
-        let inbox = inbox.clone();
-        // A redelivery is acknowledged again and does nothing.
-        let work = work.filter(|_| seen.first(&envelope));
+        let taken = match work {
+            // A redelivery is acknowledged again and does nothing.
+            Some(payload) => seen.once(&envelope, || inbox.put(payload)),
+            None => Ok(None),
+        };
+        // Not acknowledged when nobody takes it, and not seen: Slack sends it again.
+        let Ok(taken) = taken else {
+            tracing::warn!("a click in slack was not taken, because too many wait");
+            return Ok(());
+        };
         self.pending.push(Box::pin(async move {
-            let answer = match work {
-                // Not acknowledged when nobody takes it: Slack then sends it again.
-                Some(payload) => inbox.put(payload).await.ok()?,
+            let answer = match taken {
+                Some(taken) => taken.answer().await.ok()?,
                 None => Value::Null,
             };
             Some(match answer {

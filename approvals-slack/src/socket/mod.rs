@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use approvals_core::id::random;
+use approvals_core::secret::Secret;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{Api, ApiError};
 use crate::interact::Seen;
 use crate::queue::Inbox;
-use crate::secret::Secret;
 use link::{Ended, Link};
 
 /// Keeps the socket.

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
-use approvals_core::{RequestId, Status};
+use approvals_core::ledger::{ChannelRefused, Entry, LogEvent};
+use approvals_core::{Code, RequestId, Status};
 use approvals_slack::Mode;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
 use serde_json::{Value, json};
 
 use crate::support::proxy::{Callback, Fault};
 use crate::support::{
-    App, CHANNEL, SIGNING, TEAM, World, bot, button, drop_table, grant, waiting, with_secret,
+    App, CHANNEL, SIGNING, TEAM, World, bot, button, drop_table, grant, records, waiting,
+    with_secret,
 };
 
 /// What somebody changes on the way.
@@ -53,7 +58,42 @@ async fn threat_09_a_card_that_is_cut_cannot_be_approved() {
     world.send(&payload).await;
     world.until_told("U02DANA", "say different things").await;
     untouched(&app, request).await;
+    // Not even one under our own key approves it from here.
+    payload["actions"][0]["value"] = json!(resealed(&card, "approve"));
+    world.send(&payload).await;
+    world.until_told("U02DANA", "Unrenderable").await;
+    untouched(&app, request).await;
+    let refused = refusals(&app).await;
+    let codes: Vec<_> = refused.iter().map(|one| one.code).collect();
+    assert_eq!(codes, [Code::Unauthenticated, Code::Unrenderable]);
+    for one in &refused {
+        assert_eq!(one.identity.as_deref(), Some("slack:T01ACME:U02DANA"));
+        assert_eq!(one.request, Some(request));
+    }
     app.end().await;
+}
+
+/// The value of a card's denial as one of another vote, made with the key that only we have.
+fn resealed(card: &Value, vote: &str) -> String {
+    let sealed = button(card, "approvals.deny").unwrap()["value"].clone();
+    let (plain, _) = sealed.as_str().unwrap().rsplit_once('|').unwrap();
+    let plain = plain.replace("|deny", &format!("|{vote}"));
+    let base = hmac::Key::new(hmac::HMAC_SHA256, b"xoxb-test-token");
+    let key = hmac::sign(&base, b"approvals/slack/button/v1");
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_ref());
+    let mac = URL_SAFE_NO_PAD.encode(hmac::sign(&key, plain.as_bytes()));
+    format!("{plain}|{mac}")
+}
+
+/// What the channel refused by itself, as the log tells of it.
+async fn refusals(app: &App) -> Vec<ChannelRefused> {
+    let records = records(&app.gate).await.into_iter();
+    records
+        .filter_map(|record| match record.entry {
+            Entry::Log(LogEvent::ChannelRefused(refused)) => Some(refused),
+            _ => None,
+        })
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,6 +141,18 @@ async fn threat_12_a_policy_that_wants_signatures_takes_no_click() {
         !blocks[0].to_string().contains("CISO"),
         "the title is the gate's"
     );
+    // A click does not carry what the policy wants, whatever a callback says.
+    let mut payload = world.genuine("U02DANA", &card, "approvals.deny").await;
+    payload["actions"][0]["action_id"] = json!("approvals.approve");
+    payload["actions"][0]["value"] = json!(resealed(&card, "approve"));
+    world.send(&payload).await;
+    world.until_told("U02DANA", "AssuranceTooLow").await;
+    untouched(&app, request).await;
+    // It can be denied here.
+    world
+        .send(&world.denial("U02DANA", &card, "who asked for it?"))
+        .await;
+    world.until_card_says(request, "Denied: iam.grant").await;
     app.end().await;
 }
 
@@ -186,6 +238,14 @@ async fn threat_17_and_37_robots_and_outsiders_decide_nothing() {
         .await;
     assert!(answer.contains("could not be checked"), "{answer}");
     untouched(&app, request).await;
+    // Each try is on record, with who it was and no word of theirs.
+    let refused = refusals(&app).await;
+    assert_eq!(refused.len(), 2 * changes.len() + 1);
+    for one in &refused {
+        assert_eq!(one.code, Code::NotEligible);
+        assert_eq!(one.identity.as_deref(), Some("slack:T01ACME:U02DANA"));
+        assert_eq!((one.request, one.passed_over), (Some(request), 0));
+    }
     world.proxy.heal();
     payload["actions"][0]["action_ts"] = json!("last");
     world.send(&payload).await;
@@ -224,6 +284,21 @@ async fn threat_37_a_click_from_elsewhere_decides_nothing() {
     }
     assert_eq!(world.send(&json!("text")).await.0, 200);
     untouched(&app, request).await;
+    // A stranger is on record as one, under the organization that Slack says it is of.
+    let refused = refusals(&app).await;
+    let of = |identity: &str| {
+        let of = |one: &&ChannelRefused| one.identity.as_deref() == Some(identity);
+        refused.iter().filter(of).count()
+    };
+    assert_eq!(
+        (of("slack:T09EVIL:U02DANA"), of("slack:E09EVIL:U02DANA")),
+        (1, 1)
+    );
+    assert!(of("slack:T01ACME:U02DANA") >= 10, "{refused:?}");
+    let stored = format!("{refused:?}");
+    for theirs in ["A09EVIL", "C09EVIL", "static_select"] {
+        assert!(!stored.contains(theirs), "{stored}");
+    }
     app.end().await;
 }
 
@@ -254,18 +329,25 @@ async fn threat_25_every_way_to_decide_refuses_the_same_people() {
 #[tokio::test(flavor = "multi_thread")]
 async fn threat_27_a_late_click_approves_nothing() {
     let world = World::new(Mode::Http).await;
-    let (app, request, card) = scene(&world).await;
-    let payload = world.genuine("U02DANA", &card, "approvals.approve").await;
-    world.clock.forward(Duration::from_secs(901));
-    world.send(&payload).await;
-    world.until_told("U02DANA", "Expired").await;
-    assert_eq!(app.status(request).await, Status::Expired);
-    let card = world
-        .until_card_says(request, "Too late, nothing ran")
-        .await;
-    assert!(button(&card, "approvals.approve").is_none());
-    assert!(button(&card, "approvals.deny").is_none());
-    assert!(!card.to_string().contains("Approved"));
+    let app = world.start().await;
+    for (number, late) in [1, 86_400_000].into_iter().enumerate() {
+        let request = asked(&app, &format!("table_{number}")).await;
+        let card = world.copy_of(request).await;
+        let payload = world.genuine("U02DANA", &card, "approvals.approve").await;
+        let deadline = app.gate.card(request).await.unwrap().expires_at;
+        let left = deadline.since(approvals_core::Clock::now(&world.clock));
+        world.clock.forward(left + Duration::from_millis(late));
+        world.send(&payload).await;
+        world.until_told("U02DANA", "Expired").await;
+        let card = world
+            .until_card_says(request, "Too late, nothing ran")
+            .await;
+        assert_eq!(app.status(request).await, Status::Expired);
+        assert!(button(&card, "approvals.approve").is_none());
+        assert!(button(&card, "approvals.deny").is_none());
+        assert!(!card.to_string().contains("Approved"));
+        assert!(app.gate.card(request).await.unwrap().votes.is_empty());
+    }
     app.end().await;
 }
 
@@ -348,6 +430,11 @@ async fn threat_36_only_a_fresh_signature_over_the_raw_bytes_is_heard() {
     assert_eq!(world.proxy.send(&good).await.0, 200);
     assert_eq!(world.proxy.count("chat.postEphemeral"), told);
     assert_eq!(world.proxy.count("users.info"), looked);
+    let refused = refusals(&app).await;
+    let codes: Vec<_> = refused.iter().map(|one| one.code).collect();
+    let few = [Code::SignatureInvalid; 10];
+    assert_eq!(codes, few, "the eleventh and the replay are counted only");
+    assert!(refused.iter().all(|one| one.identity.is_none()));
     app.end().await;
 }
 

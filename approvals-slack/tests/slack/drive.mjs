@@ -24,7 +24,7 @@ try {
     if (step.submit) await page.locator('.modal .primary').click();
     if (step.sees) await page.getByText(step.sees).last().waitFor();
     if (step.gone) await page.getByRole('button', { name: step.gone, exact: true }).waitFor({ state: 'detached' });
-    if (step.shot) await page.screenshot({ path: step.shot });
+    if (step.shot) await page.locator('.modal').screenshot({ path: step.shot });
     if (step.nothing) assert.equal(await page.getByRole('button', { name: step.nothing, exact: true }).count(), 0);
   }
 } catch (error) {

@@ -9,6 +9,7 @@ use approvals_peers::python;
 use approvals_slack::Mode;
 use serde_json::{Value, json};
 
+use crate::rendered::look_at;
 use crate::support::{World, bot, copy_table, drop_table, grant, waiting};
 
 /// What agents would write to be taken for something else.
@@ -45,6 +46,7 @@ fn texts(value: &Value, literal: bool, found: &mut Vec<(String, bool)>) {
 async fn threat_10_and_11_hostile_texts_stay_in_their_box_and_slacks_models_accept_all() {
     let world = World::new(Mode::Http).await;
     let app = world.start_with("cards_per_minute = 60").await;
+    let mut drawn = Vec::new();
     for three in HOSTILE.chunks(3) {
         let marked: Vec<_> = three.iter().map(|text| format!("MARK{text}")).collect();
         let at = |place: usize| marked.get(place).unwrap_or(&marked[0]);
@@ -74,6 +76,7 @@ async fn threat_10_and_11_hostile_texts_stay_in_their_box_and_slacks_models_acce
             );
         }
         assert!(!card["text"].to_string().contains("MARK"));
+        drawn.push((card, None));
         app.gate.cancel(request).await.unwrap();
     }
     for (method, call) in world.proxy.calls() {
@@ -81,10 +84,11 @@ async fn threat_10_and_11_hostile_texts_stay_in_their_box_and_slacks_models_acce
         assert!(!posted || call["unfurl_links"] == false && call["unfurl_media"] == false);
     }
     // One of each other kind.
-    let long = app.gate.enter(bot(), drop_table("x".repeat(30_000))).await;
-    world.copy_of(waiting(&long.unwrap_err())).await;
+    let long = format!("sessions; {} DROP TABLE users", "-".repeat(22_000));
+    let long = app.gate.enter(bot(), drop_table(long)).await;
+    let long = world.copy_of(waiting(&long.unwrap_err())).await;
     let barred = app.gate.enter(bot(), grant("admin".to_owned())).await;
-    world.copy_of(waiting(&barred.unwrap_err())).await;
+    let barred = world.copy_of(waiting(&barred.unwrap_err())).await;
     let two = app.gate.enter(bot(), copy_table("users".to_owned())).await;
     let request = waiting(&two.unwrap_err());
     let card = world.copy_of(request).await;
@@ -103,8 +107,15 @@ async fn threat_10_and_11_hostile_texts_stay_in_their_box_and_slacks_models_acce
     world
         .send(&world.denial("U02DANA", &card, "<b>no</b> & *never*"))
         .await;
-    world.until_card_says(request, "Denied: db.two").await;
+    let denied = world.until_card_says(request, "Denied: db.two").await;
     app.end().await;
+    drawn.extend([
+        (long, Some("slack-cut.png")),
+        (barred, Some("slack-barred.png")),
+        (denied, Some("slack-denied.png")),
+    ]);
+    let looked = tokio::task::spawn_blocking(move || look_at(&drawn));
+    looked.await.unwrap();
     judge(&world.proxy.calls());
 }
 

@@ -7,7 +7,7 @@ use approvals_slack::{Mode, Slack, doctor};
 use serde_json::json;
 
 use crate::support::proxy::Fault;
-use crate::support::{App, World, bot, button, drop_table, waiting};
+use crate::support::{App, World, bot, drop_table, waiting};
 
 async fn asked(app: &App, table: &str) -> RequestId {
     let call = app.gate.enter(bot(), drop_table(table.to_owned())).await;
@@ -109,30 +109,6 @@ async fn threat_31_a_copy_that_nobody_remembers_decides_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_decision_elsewhere_redraws_the_card_and_keeps_a_trail() {
-    let world = World::new(Mode::Http).await;
-    let app = world.start().await;
-    let request = asked(&app, "users").await;
-    let card = world.copy_of(request).await;
-    app.end().await;
-    // Another process, which knows nothing but the log.
-    let app = world.start().await;
-    app.gate.cancel(request).await.unwrap();
-    let redrawn = world.until_card_says(request, "Withdrawn: db.drop").await;
-    assert_eq!(redrawn["ts"], card["ts"]);
-    assert!(button(&redrawn, "approvals.approve").is_none());
-    world
-        .wait_for("the trail", async || {
-            let messages = world.messages().await;
-            messages.into_iter().find(|message| {
-                message["thread_ts"] == card["ts"] && message["text"] == "Withdrawn: db.drop"
-            })
-        })
-        .await;
-    app.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_storm_becomes_one_summary_and_its_cards_follow() {
     let world = World::new(Mode::Http).await;
     let app = world.start_with("cards_per_minute = 2").await;
@@ -164,6 +140,32 @@ async fn a_storm_becomes_one_summary_and_its_cards_follow() {
     for request in requests {
         assert_eq!(app.status(request).await, Status::Pending);
     }
+    app.end().await;
+}
+
+/// Two people click at once, and each click comes twice: one decision, and everybody is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn clicks_that_come_twice_or_late_count_once_or_not() {
+    let world = World::new(Mode::Http).await;
+    let app = world.start().await;
+    let request = asked(&app, "users").await;
+    let card = world.copy_of(request).await;
+    let dana = world.genuine("U02DANA", &card, "approvals.approve").await;
+    let erin = world.genuine("U03ERIN", &card, "approvals.approve").await;
+    let late = world.proxy.callbacks().last().unwrap().clone();
+    // Slack's very bytes, held up on the way for longer than they are fresh.
+    world.clock.forward(Duration::from_secs(301));
+    assert_eq!(world.proxy.send(&late).await.0, 401);
+    assert_eq!(app.status(request).await, Status::Pending);
+    let mut again = dana.clone();
+    again["actions"][0]["action_ts"] = json!("9.9");
+    let all = tokio::join!(world.send(&dana), world.send(&erin), world.send(&again));
+    assert_eq!([all.0.0, all.1.0, all.2.0], [200; 3]);
+    world.until_card_says(request, "Approved: db.drop").await;
+    let votes = app.gate.card(request).await.unwrap().votes;
+    let mut people: Vec<_> = votes.iter().map(|(person, _)| person.as_str()).collect();
+    people.dedup();
+    assert_eq!(people.len(), votes.len(), "{votes:?}");
     app.end().await;
 }
 

@@ -19,6 +19,7 @@ const ORDER: &[&[&str]] = &[
         "canonical",
         "text",
         "digest",
+        "secret",
     ],
     &["principal", "scope", "action"],
     &["proposal", "sealed", "envelope"],

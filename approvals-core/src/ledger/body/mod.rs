@@ -18,8 +18,8 @@ use crate::request::{ContentKey, IdempotencyKey, PolicyRef};
 use crate::review::Evidence;
 use crate::sealed::ActionRecord;
 use parts::{
-    Actor, ApprovedBody, ChangeBody, Decision, ErasedBody, HeadBody, NoticeBody, OutcomeBody,
-    PrevBody, RefusalBody, Subject,
+    Actor, ApprovedBody, ChangeBody, ChannelBody, Decision, ErasedBody, HeadBody, NoticeBody,
+    OutcomeBody, PrevBody, RefusalBody, Subject,
 };
 
 macro_rules! members {
@@ -79,6 +79,7 @@ members! {
     anchor: HeadBody,
     pinned: HeadBody,
     identity: String,
+    refused: ChannelBody,
 }
 
 /// Every kind, and the members it can have: one that it cannot have would say something to other
@@ -144,6 +145,7 @@ const KINDS: &[(&str, &[&str])] = &[
     ("log.recovered", &["pinned"]),
     ("identity.linked", &["actor", "identity"]),
     ("disclosure.erased", &["subject", "erased"]),
+    ("channel.refused", &["refused"]),
 ];
 
 /// One record to be written: what [`AuditRecord`] says, without holding it.
@@ -179,6 +181,7 @@ impl<'a> EntryRef<'a> {
             Self::Log(LogEvent::Anchored(_)) => "anchor.recorded",
             Self::Log(LogEvent::Recovered { .. }) => "log.recovered",
             Self::Log(LogEvent::IdentityLinked { .. }) => "identity.linked",
+            Self::Log(LogEvent::ChannelRefused(_)) => "channel.refused",
         }
     }
 }

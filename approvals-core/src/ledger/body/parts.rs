@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::error::Code;
 use crate::id::{GroupName, PersonId, RequestId};
-use crate::ledger::{PolicyChange, SignedCheckpoint};
+use crate::ledger::{ChannelRefused, PolicyChange, SignedCheckpoint};
 use crate::lifecycle::Erased;
 use crate::policy::PolicyName;
 use crate::principal::Assurance;
@@ -98,6 +98,45 @@ pub(in crate::ledger) struct NoticeBody {
     pub(super) place: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::ledger) struct ChannelBody {
+    channel: String,
+    code: Code,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request_id: Option<RequestId>,
+    #[serde(default, skip_serializing_if = "is_none")]
+    passed_over: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+impl ChannelBody {
+    pub(super) fn of(refused: &ChannelRefused) -> Self {
+        Self {
+            channel: refused.channel.clone(),
+            code: refused.code,
+            identity: refused.identity.clone(),
+            request_id: refused.request,
+            passed_over: refused.passed_over,
+        }
+    }
+
+    pub(super) fn read(self) -> ChannelRefused {
+        ChannelRefused {
+            channel: self.channel,
+            code: self.code,
+            identity: self.identity,
+            request: self.request_id,
+            passed_over: self.passed_over,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -44,6 +44,7 @@ impl Body {
                     text: self.text?,
                 }
             }
+            "channel.refused" => LogEvent::ChannelRefused(self.refused?.read()),
             "anchor.recorded" => LogEvent::Anchored(self.anchor?.read()?),
             "log.recovered" => {
                 let pinned = match self.pinned {

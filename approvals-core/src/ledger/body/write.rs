@@ -4,14 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::line::Line;
-use super::parts::{ChangeBody, ErasedBody, HeadBody};
+use super::parts::{ChangeBody, ChannelBody, ErasedBody, HeadBody};
 use super::{EntryRef, Leaf};
 use crate::canonical::NonCanonical;
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
 use crate::error::Code;
 use crate::id::{GroupName, PersonId, RequestId};
-use crate::ledger::{LogEvent, Origin, VerifierKey};
+use crate::ledger::{ChannelRefused, LogEvent, Origin, VerifierKey};
 use crate::lifecycle::{
     Approved, Created, Denied, Erased, Event, Finished, NoticeResult, PostReviewed, Reviewed,
 };
@@ -46,6 +46,7 @@ struct Members<'a> {
     reason: Option<&'a Commitment>,
     recovery_vkey: Option<&'a VerifierKey>,
     refusal: Option<Refusal<'a>>,
+    refused: Option<&'a ChannelRefused>,
     subject: Option<RequestId>,
     text: Option<&'a str>,
     until: Option<Timestamp>,
@@ -141,6 +142,7 @@ impl<'a> Members<'a> {
                 members.actor = person(of);
                 members.identity = Some(identity);
             }
+            LogEvent::ChannelRefused(refused) => members.refused = Some(refused),
             LogEvent::Anchored(note) => members.anchor = Some(HeadBody::of(note)),
             LogEvent::Recovered { pinned } => {
                 members.pinned = pinned.as_ref().map(HeadBody::of);
@@ -322,6 +324,9 @@ impl<'a> Members<'a> {
         some(&self.recovery_vkey, |key| line.shown("recovery_vkey", key));
         some(&self.refusal, |refusal| {
             line.record("refusal", |line| refusal.print(line));
+        });
+        some(&self.refused, |refused| {
+            line.value("refused", &ChannelBody::of(refused));
         });
         let asked = self
             .created

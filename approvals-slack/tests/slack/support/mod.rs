@@ -1,5 +1,6 @@
 //! A gate, our channel, a proxy with faults, and a third party's Slack behind it.
 
+pub(crate) mod frames;
 pub(crate) mod proxy;
 
 use std::path::PathBuf;
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use approvals_core::ledger::LedgerKey;
-use approvals_core::ports::Filter;
+use approvals_core::ledger::{AuditRecord, LedgerKey, StoredRecord};
+use approvals_core::ports::{Filter, Notifier};
 use approvals_core::{
     Agent, ApprovalError, Clock, Code, Gate, People, Policy, RequestId, Status, SystemClock,
     Timestamp, inventory, requires_approval,
@@ -67,7 +68,8 @@ version = 1
 person = [
   { id = "u_alice", groups = ["oncall"], identity = [{ provider = "slack", tenant = "T01ACME", subject = "U01ALICE" }] },
   { id = "u_dana", groups = ["oncall"], identity = [{ provider = "slack", tenant = "T01ACME", subject = "U02DANA" }] },
-  { id = "u_erin", groups = ["oncall"], identity = [{ provider = "slack", tenant = "T01ACME", subject = "U03ERIN" }] },
+  { id = "u_erin", groups = ["oncall"], identity = [{ provider = "slack", tenant = "T01ACME", subject = "U03ERIN" }, { provider = "terminal", subject = "erin" }] },
+  { id = "u_grace", groups = ["oncall"], identity = [{ provider = "slack-email", tenant = "T01ACME", subject = "grace@example.com" }] },
   { id = "u_frank", groups = ["sales"], identity = [{ provider = "slack", tenant = "T01ACME", subject = "U05FRANK" }] },
 ]
 "#;
@@ -164,26 +166,7 @@ impl World {
 
     pub(crate) async fn start_with(&self, more: &str) -> App {
         let slack = Slack::new(self.config(more), self.secrets()).unwrap();
-        let people = People::parse(PEOPLE).unwrap();
-        let policy = Policy::parse(POLICY, &people.groups(), &inventory()).unwrap();
-        let url = format!("sqlite:{}", self.dir.path().join("approvals.db").display());
-        let url: StoreUrl = url.parse().unwrap();
-        let origin = "example.com/approvals".parse().unwrap();
-        let key = self.dir.path().join("ledger.key");
-        let key = match key.exists() {
-            true => LedgerKey::read_file(&key).unwrap(),
-            false => LedgerKey::create_file(&key).unwrap(),
-        };
-        let mut builder = Gate::builder()
-            .policy(policy)
-            .people(people)
-            .store(url.open().unwrap())
-            .ledger_key(key, &origin)
-            .clock(self.clock.clone());
-        for notifier in slack.notifiers() {
-            builder = builder.notifier(notifier);
-        }
-        let gate = builder.open().await.unwrap();
+        let gate = self.gate(&slack.notifiers()).await;
         let stop = CancellationToken::new();
         let running = slack.start(gate.clone(), stop.clone());
         let mut tasks = vec![spawn(running.work)];
@@ -207,6 +190,34 @@ impl World {
             }
         }));
         App { gate, stop, tasks }
+    }
+
+    /// Another process with the same log, which has no channel: the command line, the web inbox.
+    pub(crate) async fn other_process(&self) -> Gate {
+        self.gate(&[]).await
+    }
+
+    async fn gate(&self, notifiers: &[Arc<dyn Notifier>]) -> Gate {
+        let people = People::parse(PEOPLE).unwrap();
+        let policy = Policy::parse(POLICY, &people.groups(), &inventory()).unwrap();
+        let url = format!("sqlite:{}", self.dir.path().join("approvals.db").display());
+        let url: StoreUrl = url.parse().unwrap();
+        let origin = "example.com/approvals".parse().unwrap();
+        let key = self.dir.path().join("ledger.key");
+        let key = match key.exists() {
+            true => LedgerKey::read_file(&key).unwrap(),
+            false => LedgerKey::create_file(&key).unwrap(),
+        };
+        let mut builder = Gate::builder()
+            .policy(policy)
+            .people(people)
+            .store(url.open().unwrap())
+            .ledger_key(key, &origin)
+            .clock(self.clock.clone());
+        for notifier in notifiers {
+            builder = builder.notifier(Arc::clone(notifier));
+        }
+        builder.open().await.unwrap()
     }
 
     /// What stands in the channel now, as Slack keeps it.
@@ -340,6 +351,15 @@ impl App {
     }
 }
 
+/// Everything in the log of a gate, in order.
+pub(crate) async fn records(gate: &Gate) -> Vec<AuditRecord> {
+    let log = gate.journal().log().clone();
+    let stored = gate.journal().read(|reader| reader.records(0, usize::MAX));
+    let stored = stored.await.unwrap();
+    let read = |one: &StoredRecord| AuditRecord::decode(&one.bytes, &log).unwrap();
+    stored.iter().map(read).collect()
+}
+
 /// Something that runs beside a test.
 #[expect(clippy::disallowed_methods, reason = "a test is the application")]
 pub(crate) fn spawn<T: Send + 'static>(
@@ -401,8 +421,9 @@ users:
   - {{ id: U03ERIN, name: erin, real_name: Erin Oncall, email: erin@example.com }}
   - {{ id: U04MALL, name: mallory, real_name: Mallory, email: mallory@evil.example }}
   - {{ id: U05FRANK, name: frank, real_name: Frank Sales, email: frank@example.com }}
+  - {{ id: U06GRACE, name: grace, real_name: Grace Oncall, email: Grace@example.com }}
 channels:
-  - {{ id: {CHANNEL}, name: approvals, members: [U01ALICE, U02DANA, U03ERIN, U04MALL, U05FRANK, U0BOT] }}
+  - {{ id: {CHANNEL}, name: approvals, members: [U01ALICE, U02DANA, U03ERIN, U04MALL, U05FRANK, U06GRACE, U0BOT] }}
 "#
     )
 }
