@@ -22,7 +22,7 @@ use crate::principal::IdentityKey;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let gate = TestGate::approving();
-/// gate.record_refusal(Refusal::new("slack", Code::SignatureInvalid)).await;
+/// gate.gate().record_refusal(Refusal::new("slack", Code::SignatureInvalid)).await;
 /// # }
 /// ```
 #[derive(Debug, Clone)]
