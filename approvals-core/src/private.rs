@@ -23,8 +23,11 @@ pub mod v1 {
     ///
     /// # Errors
     /// Every no of the gate.
-    pub async fn authorize(handle: Handle, bound: Bound) -> Result<Permit, ApprovalError> {
-        handle.authorize(bound).await
+    pub fn authorize(
+        handle: Handle,
+        bound: Bound,
+    ) -> impl Future<Output = Result<Permit, ApprovalError>> {
+        handle.authorize(bound)
     }
 
     /// Waits for a permit, blocking this thread.

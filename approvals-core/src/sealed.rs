@@ -163,8 +163,6 @@ enum Of {
     Drawn(Draw),
     /// The one on record, or a new one when there is none.
     Names(BTreeMap<String, Salt>, Draw),
-    /// Always the same one.
-    Nonce,
 }
 
 /// What opens one commitment: the text whose digest it is.
@@ -286,6 +284,16 @@ impl Disclosure {
         Self::from_text(disclosure(salt, name, value))
     }
 
+    /// The parts, of a text that is printed as we print it: most of the work of a general reader is
+    /// to find out that it is.
+    fn parts(plain: &str) -> Option<(Salt, String, &str)> {
+        let (salt, rest) = plain.strip_prefix("[\"")?.split_at_checked(22)?;
+        let (name, rest) = rest.strip_prefix("\",\"")?.split_once("\",")?;
+        let value = rest.strip_suffix(']')?;
+        let known = !name.contains(['\\', '"']);
+        known.then(|| Some((Salt::parse(salt).ok()?, name.to_owned(), value)))?
+    }
+
     /// What a stored text opens.
     #[must_use]
     pub fn from_text(text: String) -> Self {
@@ -302,6 +310,9 @@ impl Disclosure {
         let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
             .decode(&self.text)
             .ok()?;
+        if let Some((salt, name, value)) = std::str::from_utf8(&bytes).ok().and_then(Self::parts) {
+            return Some((salt, name, canonical::parse_own(value.as_bytes()).ok()?));
+        }
         match canonical::parse_own(&bytes).ok()? {
             Value::List(parts) => match <[Value; 3]>::try_from(parts).ok()? {
                 [Value::Text(salt), Value::Text(name), value] => {
@@ -330,18 +341,9 @@ impl Salts {
         Ok(Self { nonce, of })
     }
 
-    /// Salts that are always the same: for keyed fingerprints only, never for a record.
-    pub(crate) fn fixed() -> Self {
-        Self {
-            nonce: Salt::from_bytes([0; 16]),
-            of: Of::Nonce,
-        }
-    }
-
     /// The salt of a name, which stands in two parts.
     fn of(&mut self, prefix: &str, name: &str) -> Result<Salt, ApprovalError> {
         let draw = match &mut self.of {
-            Of::Nonce => return Ok(self.nonce),
             Of::Drawn(draw) => draw,
             Of::Names(by_name, draw) => match by_name.get(&[prefix, name].concat()) {
                 Some(salt) => return Ok(*salt),
@@ -390,7 +392,7 @@ impl SealedAction {
         let rationale = seal.words("rationale", &proposal.rationale)?;
         let break_glass = seal.words("break_glass", &proposal.break_glass)?;
         let (disclosures, salts) = (seal.disclosures, seal.used);
-        let record = FixedRecord::from(ActionRecord {
+        let (record, digest) = FixedRecord::seal(ActionRecord {
             request_id,
             scope: action.scope.clone(),
             function: action.function.clone(),
@@ -409,8 +411,7 @@ impl SealedAction {
             owner: proposal.requester.owner().cloned(),
             nonce: nonce.to_text(),
             expires_at,
-        });
-        let digest = record.digest()?;
+        })?;
         Ok(Self {
             record,
             digest,

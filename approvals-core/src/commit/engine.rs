@@ -46,6 +46,8 @@ pub(super) struct Engine {
     halted: Option<ApprovalError>,
     /// What happened and could not be recorded: it goes first in the next batch.
     owed: Vec<Command>,
+    /// Where records are printed, one after another.
+    room: String,
 }
 
 impl Engine {
@@ -80,6 +82,7 @@ impl Engine {
             pin,
             halted: None,
             owed: Vec::new(),
+            room: String::new(),
         }
     }
 
@@ -160,8 +163,9 @@ impl Engine {
         Ok(head)
     }
 
-    pub(super) fn stage(&self, head: &Head) -> Stage {
-        Stage::new(head, self.boot, self.written)
+    pub(super) fn stage(&mut self, head: &Head) -> Stage {
+        let room = std::mem::take(&mut self.room);
+        Stage::new(head, self.boot, self.written, room)
     }
 
     /// Lets the lock go when a step failed.
@@ -285,6 +289,7 @@ impl Engine {
     fn settle(&mut self, stage: Stage, wake: bool) {
         self.size = stage.frontier.size();
         self.written = stage.written;
+        self.room = stage.room;
         self.links.settle(stage.base, stage.links, self.size);
         if self.cache.len() > CACHE {
             self.cache.clear();
@@ -294,7 +299,12 @@ impl Engine {
                 let state = Some(Arc::clone(&known.state));
                 self.waits.wake(request, known.last.seq, state);
             }
-            self.cache.insert(request, known);
+            // Nobody comes back to what is over, and what does is read from its records.
+            if known.state.is_settled() {
+                self.cache.remove(&request);
+            } else {
+                self.cache.insert(request, known);
+            }
         }
     }
 }

@@ -46,10 +46,12 @@ pub(super) struct Stage {
     pub(super) base: u64,
     boot: BootId,
     pub(super) opened: bool,
+    /// Where records are printed.
+    pub(super) room: String,
 }
 
 impl Stage {
-    pub(super) fn new(head: &Head, boot: BootId, written: u64) -> Self {
+    pub(super) fn new(head: &Head, boot: BootId, written: u64, room: String) -> Self {
         Self {
             frontier: head.frontier.clone(),
             last_at: head.last_at,
@@ -66,6 +68,7 @@ impl Stage {
             batch: Batch::default(),
             boot,
             opened: written > 0,
+            room,
         }
     }
 
@@ -161,7 +164,7 @@ impl Stage {
     }
 
     fn encode(
-        &self,
+        &mut self,
         entry: EntryRef<'_>,
         previous: Option<Previous>,
         at: Timestamp,
@@ -187,8 +190,11 @@ impl Stage {
             entry,
         };
         let bytes = record
-            .encode(log)
+            .encode(log, &mut self.room)
             .map_err(|error| ApprovalError::new(Code::NonCanonical, error.to_string()))?;
+        if let EntryRef::Request(_, Event::Created(created)) = entry {
+            created.action.forget_text();
+        }
         let leaf = leaf_hash(&bytes);
         Ok((StoredRecord::new(seq, leaf, bytes), Previous { seq, leaf }))
     }

@@ -37,6 +37,11 @@ impl Handle {
     /// # Errors
     /// `Misuse` without a gate, `Unauthenticated` without an agent, and every no of the gate.
     pub async fn authorize(self, bound: Bound) -> Result<Permit, ApprovalError> {
+        let (gate, call) = self.call(bound)?;
+        (*gate).authorize(call).await
+    }
+
+    fn call(self, bound: Bound) -> Result<(Arc<dyn ApprovalGate>, Call), ApprovalError> {
         let Some(gate) = self.gate else {
             return Err(ApprovalError::new(
                 Code::Misuse,
@@ -48,8 +53,7 @@ impl Handle {
             None => gate.default_agent().ok_or_else(nobody)?,
         };
         let call = Call::of(bound, agent)?;
-        gate.authorize(if self.detach { call.detached() } else { call })
-            .await
+        Ok((gate, if self.detach { call.detached() } else { call }))
     }
 }
 
@@ -144,14 +148,22 @@ impl super::Gate {
     /// Runs work whose guarded calls go through this gate, asked for by this agent.
     ///
     /// Dropping the returned future withdraws a request that is still waiting.
-    pub async fn enter<F: Future>(&self, agent: Agent, work: F) -> F::Output {
-        enter(self, agent, work).await
+    pub fn enter<F: Future>(
+        &self,
+        agent: Agent,
+        work: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        enter(self, agent, work)
     }
 
     /// Like [`Gate::enter`](super::Gate::enter), but a request that is still waiting when the
     /// future is dropped stays pending; the same call attaches to it later.
-    pub async fn detach<F: Future>(&self, agent: Agent, work: F) -> F::Output {
-        detach(self, agent, work).await
+    pub fn detach<F: Future>(
+        &self,
+        agent: Agent,
+        work: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        detach(self, agent, work)
     }
 
     /// Runs blocking work whose guarded sync functions go through this gate.

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use super::consume::Port;
 use super::hold::Hold;
+use super::listing::Listing;
 use super::propose::propose;
 use super::{Call, Inner};
-use crate::canonical;
-use crate::clock::Timestamp;
 use crate::commit::{Answer, Work};
 use crate::digest::ActionDigest;
 use crate::error::{ApprovalError, Code};
@@ -21,8 +20,37 @@ use crate::proposal::Proposal;
 use crate::request::{ContentKey, IdempotencyKey};
 use crate::sealed::{AgentClaims, RecordedAction, Salts, SealedAction};
 
-pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, ApprovalError> {
-    let asking = Asking::of(inner, call).await?;
+/// Asks, waits, and gives the permit.
+///
+/// Many calls wait at once: what a call needs to ask has a box of its own, which is gone by then.
+pub(super) fn authorize(
+    inner: &Arc<Inner>,
+    call: Call,
+) -> impl Future<Output = Result<Permit, ApprovalError>> + Send + use<> {
+    let entered = Box::pin(entered(Arc::clone(inner), call));
+    async move {
+        let (span, asked) = entered.await?;
+        let result = match asked {
+            Ok((waiting, asked)) => {
+                tracing::Instrument::instrument(waiting.run(asked), span.clone()).await
+            }
+            Err(error) => Err(error),
+        };
+        span.record(
+            "approval.outcome",
+            match &result {
+                Ok(_) => "approved",
+                Err(error) => error.code().as_str(),
+            },
+        );
+        result
+    }
+}
+
+type Entered = (tracing::Span, Result<(Waiting, Asked), ApprovalError>);
+
+async fn entered(inner: Arc<Inner>, call: Call) -> Result<Entered, ApprovalError> {
+    let asking = Asking::of(&inner, call).await?;
     let (proposal, agent) = (&asking.proposal, &asking.agent);
     let span = tracing::info_span!(
         "approval",
@@ -36,15 +64,13 @@ pub(super) async fn authorize(inner: &Arc<Inner>, call: Call) -> Result<Permit, 
         approval.request = tracing::field::Empty,
         approval.outcome = tracing::field::Empty,
     );
-    let result = tracing::Instrument::instrument(asking.run(), span.clone()).await;
-    span.record(
-        "approval.outcome",
-        match &result {
-            Ok(_) => "approved",
-            Err(error) => error.code().as_str(),
-        },
-    );
-    result
+    let asked = tracing::Instrument::instrument(asking.enter(), span.clone()).await;
+    let waiting = Waiting {
+        proposal: Arc::clone(&asking.proposal),
+        patience: asking.agent.wait,
+        inner,
+    };
+    Ok((span, asked.map(|asked| (waiting, asked))))
 }
 
 /// Records what is asked, or finds the request that the same call has made, and waits for nobody.
@@ -61,12 +87,20 @@ pub(super) async fn ask(inner: &Arc<Inner>, call: Call) -> Result<RequestId, App
     }
 }
 
-pub(super) struct Asking {
-    pub(super) inner: Arc<Inner>,
+struct Asking {
+    inner: Arc<Inner>,
     proposal: Arc<Proposal>,
     claims: AgentClaims,
-    pub(super) agent: Agent,
+    agent: Agent,
     detach: bool,
+}
+
+/// A call that has asked: all that it needs to wait, and to use what it waits for.
+pub(super) struct Waiting {
+    pub(super) inner: Arc<Inner>,
+    proposal: Arc<Proposal>,
+    /// How long the caller waits.
+    pub(super) patience: Option<std::time::Duration>,
 }
 
 impl Asking {
@@ -85,45 +119,19 @@ impl Asking {
 
     /// Records the request, or goes on with the one that this call has made already.
     async fn enter(&self) -> Result<Asked, ApprovalError> {
-        let mut asked = self.ask(self.key()?).await?;
+        let mut asked = self.ask(self.key()).await?;
         if asked.answer.attached {
             // What was made for a request of this call's own is not needed.
             asked.hold.release();
             asked = match asked.answer.state.as_ref().map(|state| state.id()) {
-                Some(id) if self.is_named() || self.inner.claim(id) => self.attach(id).await?,
+                Some(id) if self.is_named() || self.inner.claim(id) => {
+                    Box::pin(self.attach(id)).await?
+                }
                 // Another call of this very process waits for that one; this is a second action.
                 _ => self.ask(None).await?,
             };
         }
         Ok(asked)
-    }
-
-    async fn run(self) -> Result<Permit, ApprovalError> {
-        let Asked {
-            mut hold,
-            answer,
-            sealed,
-            words,
-        } = self.enter().await?;
-        let request = hold.request();
-        tracing::Span::current().record("approval.request", tracing::field::display(request));
-        self.inner.note_for_receipt(request);
-        if let Some(refusal) = answer.refusal {
-            hold.release();
-            tracing::info!(code = %refusal.code, "refused by policy");
-            return Err(refusal.into_error(request));
-        }
-        tracing::info!(attached = answer.attached, digest = %sealed.digest().short(), "asked");
-        // A request from an earlier start is drawn again: its first copy may be out of sight.
-        let again = answer.attached.then_some(request);
-        let waited = tokio::select! {
-            biased;
-            waited = self.wait(&mut hold, answer) => waited,
-            () = self.inner.deliver_until_dropped(again) => Err(ApprovalError::new(Code::Misuse, "the deliveries ended")),
-        };
-        let state = waited?;
-        hold.release();
-        self.permit(state, sealed, words)
     }
 
     /// Whether the caller named this one call itself.
@@ -216,55 +224,61 @@ impl Asking {
 
     /// Names the call: by the caller's own key, or by run and content. Keyed, so that the stored
     /// name gives nothing away.
-    fn key(&self) -> Result<Option<IdempotencyKey>, ApprovalError> {
+    fn key(&self) -> Option<IdempotencyKey> {
         let who = self.proposal.requester.agent().as_str();
         let named = match &self.agent.idempotency_key {
-            Some(key) => List::of(["key", who, key]).end(),
-            None if self.agent.run.is_none() && self.agent.tool_call.is_none() => return Ok(None),
-            None => {
-                // A fixed seal of the content: nothing in it is random or depends on the time.
-                let mut nothing = Salts::fixed();
-                let zero = RequestId::from_bytes([0; 16]);
-                let mut proposal = (*self.proposal).clone();
-                // What the agent says may change from try to try; what it asks may not.
-                proposal.rationale = None;
-                proposal.break_glass = proposal.break_glass.map(|_| String::new());
-                let sealed = SealedAction::seal(
-                    &proposal,
-                    self.claims.clone(),
-                    zero,
-                    Timestamp::from_micros(0),
-                    &mut nothing,
-                    &self.inner.key,
-                )?;
-                let mut named = List::of(["run", who]);
-                named.item(sealed.record().text()?);
-                named.end()
-            }
+            Some(key) => Listing::of(["key", who, key]),
+            None if self.agent.run.is_none() && self.agent.tool_call.is_none() => return None,
+            None => self.content_of_run(),
         };
-        Ok(Some(IdempotencyKey::from_bytes(
-            self.inner.key.fingerprint(named.as_bytes()),
-        )))
+        let named = self.inner.key.fingerprint(named.end().as_bytes());
+        Some(IdempotencyKey::from_bytes(named))
+    }
+
+    /// Everything of a call that its action binds, but for what differs from try to try: random
+    /// parts, times, and what the agent says. That it breaks the glass is no matter of words.
+    fn content_of_run(&self) -> Listing {
+        let Proposal {
+            requester,
+            action,
+            reason,
+            ..
+        } = &*self.proposal;
+        let mut named = Listing::of(["run", requester.agent().as_str()]);
+        let behind = [requester.sponsor(), requester.owner()];
+        for person in behind {
+            named.text_or_none(person.map(PersonId::as_str));
+        }
+        let claims = &self.claims;
+        for claim in [
+            &claims.software,
+            &claims.model,
+            &claims.provider,
+            &claims.run,
+            &claims.conversation,
+            &claims.tool_call,
+        ] {
+            named.text_or_none(claim.as_deref());
+        }
+        named.text(&action.function);
+        named.text(&crate::digest::hex(action.schema.as_bytes()));
+        named.list(|list| {
+            action.not_covered.iter().for_each(|name| list.text(name));
+        });
+        named.action(action);
+        named.text_or_none(reason.as_deref());
+        named.canonical(match self.proposal.break_glass {
+            Some(_) => "true",
+            None => "false",
+        });
+        named
     }
 
     /// Names what is asked, whoever asks, by whatever function and in whatever words. Keyed, so that
     /// the name on record gives nothing away.
     fn content(&self) -> ContentKey {
-        let action = &self.proposal.action;
-        let mut content = List::of(["content", action.scope.as_str()]);
-        let mut params = List::default();
-        for param in &action.params {
-            let mut named = List::of([param.name()]);
-            named.item(param.text());
-            params.item(&named.end());
-        }
-        content.item(&params.end());
-        for words in [&action.resource, &action.environment, &action.tenant] {
-            match words {
-                Some(words) => content.text(words),
-                None => content.item("null"),
-            }
-        }
+        let mut content = Listing::of(["content"]);
+        content.action(&self.proposal.action);
         ContentKey::from_bytes(self.inner.key.fingerprint(content.end().as_bytes()))
     }
 
@@ -300,6 +314,57 @@ impl Asking {
             Ok((sealed, Arc::new(proposal)))
         } else {
             Err(different(id))
+        }
+    }
+}
+
+impl Waiting {
+    async fn run(self, asked: Asked) -> Result<Permit, ApprovalError> {
+        let Asked {
+            mut hold,
+            answer,
+            sealed,
+            words,
+        } = asked;
+        let request = hold.request();
+        tracing::Span::current().record("approval.request", tracing::field::display(request));
+        self.inner.note_for_receipt(request);
+        if let Some(refusal) = answer.refusal {
+            hold.release();
+            tracing::info!(code = %refusal.code, "refused by policy");
+            return Err(refusal.into_error(request));
+        }
+        tracing::info!(attached = answer.attached, digest = %sealed.digest().short(), "asked");
+        // A request from an earlier start is drawn again: its first copy may be out of sight.
+        let again = answer.attached.then_some(request);
+        let state = match self.approved(&answer) {
+            Some(state) => state,
+            // Boxed: what policy lets through carries no room for it.
+            None => Box::pin(self.decided(&mut hold, answer, again)).await?,
+        };
+        hold.release();
+        self.permit(state, sealed, words)
+    }
+
+    /// Waits until people have decided, and hands out meanwhile what is due to them.
+    async fn decided(
+        &self,
+        hold: &mut Hold,
+        answer: Answer,
+        again: Option<RequestId>,
+    ) -> Result<Arc<RequestState>, ApprovalError> {
+        let nobody = self.inner.notifiers.is_empty();
+        let deliver = (!nobody).then(|| Box::pin(self.inner.deliver_until_dropped(again)));
+        let delivered = async {
+            match deliver {
+                Some(deliver) => deliver.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            waited = self.wait(hold, answer) => waited,
+            () = delivered => Err(ApprovalError::new(Code::Misuse, "the deliveries ended")),
         }
     }
 
@@ -401,36 +466,4 @@ fn different(request: RequestId) -> ApprovalError {
     let message =
         "this key or run belongs to a request for another action; use another idempotency key";
     ApprovalError::new(Code::ActionMismatch, message).with_request(request)
-}
-
-/// A canonical list in the making.
-#[derive(Default)]
-struct List(String);
-
-impl List {
-    fn of<const N: usize>(texts: [&str; N]) -> Self {
-        let mut list = Self::default();
-        texts.into_iter().for_each(|text| list.text(text));
-        list
-    }
-
-    fn text(&mut self, text: &str) {
-        self.item("\"");
-        canonical::escape_onto(&mut self.0, text);
-        self.0.push('"');
-    }
-
-    /// Adds what is canonical already.
-    fn item(&mut self, text: &str) {
-        self.0.push(if self.0.is_empty() { '[' } else { ',' });
-        self.0.push_str(text);
-    }
-
-    fn end(mut self) -> String {
-        if self.0.is_empty() {
-            self.0.push('[');
-        }
-        self.0.push(']');
-        self.0
-    }
 }

@@ -9,6 +9,7 @@ mod desk;
 mod distant;
 mod erase;
 mod hold;
+mod listing;
 mod notices;
 mod propose;
 mod receipts;
@@ -19,6 +20,8 @@ mod signing;
 mod wait;
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -191,8 +194,16 @@ impl Gate {
 
 #[async_trait]
 impl ApprovalGate for Gate {
-    async fn authorize(&self, call: Call) -> Result<Permit, ApprovalError> {
-        authorize::authorize(&self.0, call).await
+    // As the attribute would write it, but that the box does not keep the call beside the future.
+    fn authorize<'life, 'future>(
+        &'life self,
+        call: Call,
+    ) -> Pin<Box<dyn Future<Output = Result<Permit, ApprovalError>> + Send + 'future>>
+    where
+        'life: 'future,
+        Self: 'future,
+    {
+        Box::pin(authorize::authorize(&self.0, call))
     }
 
     fn shared(&self) -> Arc<dyn ApprovalGate> {

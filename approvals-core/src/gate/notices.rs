@@ -56,9 +56,6 @@ impl Inner {
     /// However many calls wait, one of them delivers for all; when it ends, the next one does.
     /// `again` is a request that is drawn once more before anything else.
     pub(super) async fn deliver_until_dropped(&self, again: Option<RequestId>) {
-        if self.notifiers.is_empty() {
-            std::future::pending::<()>().await;
-        }
         if let Some(request) = again {
             self.draw_again(request).await;
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::authorize::{Asking, gone};
+use super::authorize::{Waiting, gone};
 use super::hold::Hold;
 use crate::clock::Timestamp;
 use crate::commit::{Answer, Latest};
@@ -15,7 +15,7 @@ use crate::review::Vote;
 /// A sleep is never longer than this, so that a clock that was set is noticed.
 const NAP: Duration = Duration::from_secs(30);
 
-impl Asking {
+impl Waiting {
     /// Waits for a decision: three clocks, and each ends in a no.
     pub(super) async fn wait(
         &self,
@@ -23,7 +23,7 @@ impl Asking {
         first: Answer,
     ) -> Result<Arc<RequestState>, ApprovalError> {
         let (inner, request) = (&self.inner, hold.request());
-        let gives_up = self.agent.wait.map(|wait| inner.clock.now().after(wait));
+        let gives_up = self.patience.map(|wait| inner.clock.now().after(wait));
         let (mut seen, mut state) = (first.seq, first.state);
         loop {
             let now_state = state.ok_or_else(|| gone(request))?;
@@ -35,7 +35,8 @@ impl Asking {
             let deadline = now_state.expires_at();
             let due = now_state.due_at().unwrap_or(deadline);
             if now >= due
-                && let Some(changed) = self.catch_up(&now_state, now).await?
+                // Boxed, as everything is that waits only now and then: many calls wait here.
+                && let Some(changed) = Box::pin(self.catch_up(&now_state, now)).await?
             {
                 state = Some(changed);
                 continue;
@@ -59,13 +60,21 @@ impl Asking {
                     state: Some(state),
                     ..
                 }) => (seq, Some(state)),
-                _ => inner
-                    .journal
-                    .look(request)
+                _ => Box::pin(inner.journal.look(request))
                     .await?
                     .map_or((seen, None), |(state, seq)| (seq, Some(Arc::new(state)))),
             };
         }
+    }
+
+    /// The request, when it may be used as it stands.
+    pub(super) fn approved(&self, answer: &Answer) -> Option<Arc<RequestState>> {
+        let state = answer.state.as_ref()?;
+        let Phase::Approved { until, .. } = state.phase() else {
+            return None;
+        };
+        self.tell(state, *until);
+        Some(Arc::clone(state))
     }
 
     /// Has recorded what time has brought about; none when that changed nothing.
@@ -100,7 +109,7 @@ impl Asking {
             Phase::Denied { by: None, code, .. } => no(*code, forbids(*code)),
             Phase::Denied {
                 by: Some(person), ..
-            } => Some(Err(self.denied(state, person).await)),
+            } => Some(Err(Box::pin(self.denied(state, person)).await)),
             Phase::Expired => no(
                 Code::Expired,
                 "nobody decided in time, or the approval was not used in time; ask again",

@@ -174,7 +174,7 @@ impl AuditRecord {
             previous: self.previous,
             entry: EntryRef::from(&self.entry),
         };
-        leaf.encode(log)
+        leaf.encode(log, &mut String::new())
     }
 
     /// Reads stored bytes.

@@ -75,7 +75,11 @@ impl RequestState {
                     automatic: false, ..
                 },
                 Event::Reviewed(review),
-            ) => self.reviews.push((**review).clone()),
+            ) => {
+                // Mostly there is one, or few: room for more is not kept.
+                self.reviews.reserve_exact(1);
+                self.reviews.push((**review).clone());
+            }
             (
                 Pending
                 | Approved {

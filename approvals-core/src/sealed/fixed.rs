@@ -1,53 +1,85 @@
 //! An action record and its canonical text, printed once.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{ActionRecord, refuse};
 use crate::canonical;
 use crate::digest::ActionDigest;
 use crate::error::ApprovalError;
 
-/// An action record that is shared, beside its canonical text: the bytes that are digested are the
-/// bytes that are recorded, and they are printed once.
+/// An action record that is shared, beside its canonical text until that is on record: the bytes that
+/// are digested are the bytes that are recorded, and they are printed once.
 ///
 /// The text is always that of the record: there is no way to bring another one along, and whoever
 /// changes the record loses it.
 #[derive(Debug, Clone)]
 pub struct FixedRecord(Arc<Fixed>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Fixed {
     record: ActionRecord,
-    text: OnceLock<String>,
+    text: Mutex<Option<Box<str>>>,
 }
 
 impl FixedRecord {
-    /// The canonical text.
+    /// Seals a record: prints it and digests the text.
+    pub(super) fn seal(record: ActionRecord) -> Result<(Self, ActionDigest), ApprovalError> {
+        let room = 512 + 96 * record.params.len();
+        let text = canonical::append(String::with_capacity(room), &record).map_err(refuse)?;
+        let digest = ActionDigest::of(text.as_bytes());
+        let text = Mutex::new(Some(text.into_boxed_str()));
+        Ok((Self(Arc::new(Fixed { record, text })), digest))
+    }
+
+    /// Prints the canonical text behind another one.
     ///
     /// # Errors
     /// `NonCanonical` when the record has none; it always has one when it was sealed or read here.
-    pub fn text(&self) -> Result<&str, ApprovalError> {
-        if let Some(text) = self.0.text.get() {
-            return Ok(text);
+    pub(crate) fn print_onto(&self, mut out: String) -> Result<String, ApprovalError> {
+        match &*self.text() {
+            Some(text) => {
+                out.push_str(text);
+                Ok(out)
+            }
+            None => canonical::append(out, &self.0.record).map_err(refuse),
         }
-        let room = String::with_capacity(1_024);
-        let text = canonical::append(room, &self.0.record).map_err(refuse)?;
-        Ok(self.0.text.get_or_init(|| text))
+    }
+
+    /// Drops the text: once it is on record, nobody waits with it in memory.
+    pub(crate) fn forget_text(&self) {
+        self.text().take();
     }
 
     /// The digest that binds everything in the record.
     ///
     /// # Errors
-    /// As [`FixedRecord::text`].
+    /// `NonCanonical` when the record has no canonical text; it always has one when it was sealed or read here.
     pub fn digest(&self) -> Result<ActionDigest, ApprovalError> {
-        Ok(ActionDigest::of(self.text()?.as_bytes()))
+        if let Some(text) = &*self.text() {
+            return Ok(ActionDigest::of(text.as_bytes()));
+        }
+        let text = self.print_onto(String::with_capacity(1_000))?;
+        Ok(ActionDigest::of(text.as_bytes()))
+    }
+
+    fn text(&self) -> MutexGuard<'_, Option<Box<str>>> {
+        self.0.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for Fixed {
+    fn clone(&self) -> Self {
+        Self {
+            record: self.record.clone(),
+            text: Mutex::default(),
+        }
     }
 }
 
 impl From<ActionRecord> for FixedRecord {
     fn from(record: ActionRecord) -> Self {
-        let text = OnceLock::new();
+        let text = Mutex::default();
         Self(Arc::new(Fixed { record, text }))
     }
 }
@@ -64,7 +96,7 @@ impl DerefMut for FixedRecord {
     fn deref_mut(&mut self) -> &mut ActionRecord {
         let fixed = Arc::make_mut(&mut self.0);
         // INVARIANT: a text never outlives the record that it was printed from.
-        fixed.text.take();
+        fixed.text = Mutex::default();
         &mut fixed.record
     }
 }

@@ -55,6 +55,9 @@ pub fn measure(table: &mut Table) {
     runtime.block_on(async {
         let mut alone = 0.0;
         for (callers, each) in [(1, 150), (64, 12), (256, 6)] {
+            if std::env::var("BENCH_CALLERS").is_ok_and(|only| only != callers.to_string()) {
+                continue;
+            }
             let run = run(dir.path(), callers, each).await;
             let name = format!("SQLite, {callers} callers");
             table.row(

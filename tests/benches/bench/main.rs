@@ -1,12 +1,13 @@
 //! What a guard costs, and what a durable approval costs, beside raw floors of the same run.
 //!
-//! `cargo xtask bench [overhead|durable|http|verify]`: ratios are the result; absolute figures belong to the
+//! `cargo xtask bench [overhead|pending|durable|http|verify]`: ratios are the result; absolute figures belong to the
 //! machine. Nothing here passes or fails a test, but for G6, which is a promise and not a speed.
 
 mod durable;
 mod floor;
 mod http;
 mod overhead;
+mod pending;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 mod table;
@@ -24,6 +25,9 @@ fn main() {
     let mut table = table::Table::new();
     if wants("overhead") {
         overhead::measure(&mut table);
+    }
+    if wants("pending") {
+        pending::measure(&mut table);
     }
     if wants("durable") {
         durable::measure(&mut table);

@@ -15,23 +15,22 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new() -> Self {
-        Self {
-            text: String::with_capacity(ROOM),
+    /// Prints a whole record into a text, in place of what was there.
+    pub(super) fn print(
+        room: &mut String,
+        fill: impl FnOnce(&mut Self),
+    ) -> Result<(), NonCanonical> {
+        let mut line = Self {
+            text: std::mem::take(room),
             last: "",
             failed: None,
-        }
-    }
-
-    /// The whole record.
-    pub(super) fn print(mut self, fill: impl FnOnce(&mut Self)) -> Result<Vec<u8>, NonCanonical> {
-        self.text.push('{');
-        fill(&mut self);
-        self.text.push('}');
-        match self.failed {
-            Some(error) => Err(error),
-            None => Ok(self.text.into_bytes()),
-        }
+        };
+        line.text.clear();
+        line.text.push('{');
+        fill(&mut line);
+        line.text.push('}');
+        *room = line.text;
+        line.failed.map_or(Ok(()), Err)
     }
 
     fn name(&mut self, name: &'static str) {
@@ -77,22 +76,23 @@ impl Line {
         self.text.push('"');
     }
 
-    /// What is canonical already.
-    pub(super) fn canonical(&mut self, name: &'static str, text: &str) {
-        self.name(name);
-        self.text.push_str(text);
-    }
-
     pub(super) fn value<T: Serialize>(&mut self, name: &'static str, value: &T) {
-        self.name(name);
-        match canonical::append(std::mem::take(&mut self.text), value) {
-            Ok(text) => self.text = text,
-            Err(error) => self.fail(error),
-        }
+        self.onto(name, |text| canonical::append(text, value));
     }
 
-    pub(super) fn fail(&mut self, error: NonCanonical) {
-        self.failed.get_or_insert(error);
+    /// A member that is printed behind what is there.
+    pub(super) fn onto(
+        &mut self,
+        name: &'static str,
+        print: impl FnOnce(String) -> Result<String, NonCanonical>,
+    ) {
+        self.name(name);
+        match print(std::mem::take(&mut self.text)) {
+            Ok(text) => self.text = text,
+            Err(error) => {
+                self.failed.get_or_insert(error);
+            }
+        }
     }
 
     pub(super) fn texts<'t>(
@@ -120,6 +120,3 @@ impl Line {
         self.last = last;
     }
 }
-
-/// Most records are shorter.
-const ROOM: usize = 640;

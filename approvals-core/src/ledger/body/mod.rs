@@ -51,33 +51,33 @@ members! {
     actor: Actor,
     action: Box<ActionRecord>,
     digest: ActionDigest,
-    policy: PolicyRef,
-    requirement: Requirement,
+    policy: Box<PolicyRef>,
+    requirement: Box<Requirement>,
     asked_at: Timestamp,
     use_within_s: u64,
     level: u32,
     key: IdempotencyKey,
     content: ContentKey,
     approved: ApprovedBody,
-    decision: Decision,
-    evidence: Evidence,
+    decision: Box<Decision>,
+    evidence: Box<Evidence>,
     reason: Commitment,
-    refusal: RefusalBody,
+    refusal: Box<RefusalBody>,
     until: Timestamp,
     outcome: OutcomeBody,
-    notice: NoticeBody,
-    erased: ErasedBody,
-    change: ChangeBody,
-    vkey: VerifierKey,
-    recovery_vkey: VerifierKey,
-    old_vkey: VerifierKey,
-    new_vkey: VerifierKey,
+    notice: Box<NoticeBody>,
+    erased: Box<ErasedBody>,
+    change: Box<ChangeBody>,
+    vkey: Box<VerifierKey>,
+    recovery_vkey: Box<VerifierKey>,
+    old_vkey: Box<VerifierKey>,
+    new_vkey: Box<VerifierKey>,
     last_good_size: u64,
     endorsement: String,
     version: String,
     text: String,
-    anchor: HeadBody,
-    pinned: HeadBody,
+    anchor: Box<HeadBody>,
+    pinned: Box<HeadBody>,
     identity: String,
     refused: ChannelBody,
 }
@@ -198,17 +198,18 @@ impl<'a> From<&'a Entry> for EntryRef<'a> {
 
 impl Leaf<'_> {
     /// The exact bytes that are stored and hashed.
-    pub(crate) fn encode(&self, log: &Origin) -> Result<Vec<u8>, FormatError> {
-        let bytes = self
-            .print(log)
+    /// They are printed in a room that is used again for the next one.
+    pub(crate) fn encode(&self, log: &Origin, room: &mut String) -> Result<Vec<u8>, FormatError> {
+        self.print(log, room)
             .map_err(|error| FormatError(error.to_string()))?;
+        let bytes = room.as_bytes();
         if bytes.len() > MAX_RECORD {
             return Err(FormatError(format!(
                 "the record takes {} bytes and may take {MAX_RECORD}; pass fewer parameters",
                 bytes.len()
             )));
         }
-        Ok(bytes)
+        Ok(bytes.to_vec())
     }
 }
 

@@ -19,25 +19,25 @@ impl Body {
     pub(super) fn into_log_event(self) -> Option<LogEvent> {
         Some(match self.kind.as_str() {
             "log.genesis" => LogEvent::Genesis {
-                vkey: self.vkey?,
-                recovery: self.recovery_vkey,
+                vkey: *self.vkey?,
+                recovery: self.recovery_vkey.map(|key| *key),
             },
             "key.rotated" => LogEvent::KeyRotated(KeyRotation::new(
-                self.old_vkey?,
-                self.new_vkey?,
+                *self.old_vkey?,
+                *self.new_vkey?,
                 STANDARD.decode(self.endorsement?).ok()?,
             )),
             "key.revoked" => LogEvent::KeyRevoked(KeyRevocation::new(
-                self.vkey?,
+                *self.vkey?,
                 self.last_good_size?,
-                self.new_vkey?,
+                *self.new_vkey?,
                 STANDARD.decode(self.endorsement?).ok()?,
             )),
             "log.opened" => LogEvent::Opened {
                 version: self.version?,
             },
             "policy.loaded" => {
-                let policy = self.policy.filter(names_only)?;
+                let policy = self.policy.filter(|policy| names_only(policy))?;
                 LogEvent::PolicyLoaded {
                     version: policy.version,
                     digest: policy.digest,
@@ -55,7 +55,7 @@ impl Body {
             }
             "policy.changed" => LogEvent::PolicyChanged(Box::new(self.change?.read())),
             "policy.part" => {
-                let policy = self.policy.filter(names_only)?;
+                let policy = self.policy.filter(|policy| names_only(policy))?;
                 LogEvent::PolicyPart {
                     version: policy.version,
                     digest: policy.digest,
@@ -84,8 +84,8 @@ impl Body {
                     .filter(|action| asks(self.actor.as_ref(), action))
                     .map(|action| FixedRecord::from(*action))?,
                 digest: self.digest?,
-                policy: self.policy?,
-                requirement: self.requirement,
+                policy: *self.policy?,
+                requirement: self.requirement.map(|requirement| *requirement),
                 asked_at: self.asked_at?,
                 use_within_s: self.use_within_s?,
                 key: self.key,
@@ -140,7 +140,7 @@ impl Body {
         let until = self.until;
         let code = match (&by, self.refusal) {
             (Some(_), None) if until.is_none() => Code::Denied,
-            (None, Some(refusal)) if refusal == RefusalBody::of(refusal.code) => refusal.code,
+            (None, Some(refusal)) if *refusal == RefusalBody::of(refusal.code) => refusal.code,
             _ => return None,
         };
         let reason = self.reason;
@@ -154,7 +154,7 @@ impl Body {
 
     fn voided(self) -> Option<Voided> {
         let refusal = self.refusal?;
-        let plain = refusal == RefusalBody::of(refusal.code);
+        let plain = *refusal == RefusalBody::of(refusal.code);
         let person = human(self.actor.as_ref()?)??;
         plain.then(|| Voided::new(person, refusal.code))
     }
@@ -179,7 +179,7 @@ impl Body {
             digest: self.digest?,
             assurance: decision.assurance,
             groups: decision.groups,
-            evidence: self.evidence?,
+            evidence: *self.evidence?,
             reason: self.reason,
         })))
     }
@@ -192,7 +192,7 @@ impl Body {
             digest: self.digest?,
             assurance: decision.assurance,
             groups: decision.groups,
-            evidence: self.evidence?,
+            evidence: *self.evidence?,
             reason: self.reason?,
         })))
     }

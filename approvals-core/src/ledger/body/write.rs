@@ -1,5 +1,7 @@
 //! From what happened to the bytes of its record.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -9,7 +11,7 @@ use super::{EntryRef, Leaf};
 use crate::canonical::NonCanonical;
 use crate::clock::Timestamp;
 use crate::digest::{ActionDigest, Commitment};
-use crate::error::Code;
+use crate::error::{ApprovalError, Code};
 use crate::id::{GroupName, PersonId, RequestId};
 use crate::ledger::{ChannelRefused, LogEvent, Origin, VerifierKey};
 use crate::lifecycle::{
@@ -19,7 +21,6 @@ use crate::policy::PolicyName;
 use crate::principal::Assurance;
 use crate::request::PolicyRef;
 use crate::review::{Evidence, Vote};
-use std::collections::BTreeSet;
 
 /// What a record says beside what every record says, by the names of its members.
 #[derive(Default)]
@@ -82,7 +83,7 @@ impl Refusal<'_> {
 }
 
 impl Leaf<'_> {
-    pub(super) fn print(&self, log: &Origin) -> Result<Vec<u8>, NonCanonical> {
+    pub(super) fn print(&self, log: &Origin, room: &mut String) -> Result<(), NonCanonical> {
         let members = match self.entry {
             EntryRef::Unknown(_) => Members::default(),
             EntryRef::Log(event) => Members::of_log(event),
@@ -91,7 +92,7 @@ impl Leaf<'_> {
                 ..Members::of_request(event)
             },
         };
-        Line::new().print(|line| {
+        Line::print(room, |line| {
             members.until_id(line, self.at);
             members.until_log(line, self, log);
             members.until_seq(line);
@@ -233,10 +234,10 @@ impl<'a> Members<'a> {
     /// `action` to `evidence`.
     fn until_id(&self, line: &mut Line, at: Timestamp) {
         if let Some(created) = self.created {
-            match created.action.text() {
-                Ok(text) => line.canonical("action", text),
-                Err(error) => line.fail(NonCanonical::new(error.to_string())),
-            }
+            let refuse = |error: ApprovalError| NonCanonical::new(error.to_string());
+            line.onto("action", |text| {
+                created.action.print_onto(text).map_err(refuse)
+            });
         }
         if let Some((kind, id)) = self.actor {
             line.record("actor", |actor| {
