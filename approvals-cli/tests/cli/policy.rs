@@ -139,9 +139,14 @@ fn threat_43_a_policy_that_is_missing_or_open_to_others_is_refused() {
     let policy = lab.state().join("policy.toml");
     let people = lab.state().join("people.toml");
     // Who can write a directory further up can put another one in the place of this.
-    for path in [policy.clone(), people, lab.state(), lab.path("")] {
+    for (path, bit) in [
+        (policy.clone(), 0o020),
+        (people, 0o020),
+        (lab.state(), 0o020),
+        (lab.path(""), 0o002),
+    ] {
         let before = fs::metadata(&path).unwrap().permissions();
-        fs::set_permissions(&path, fs::Permissions::from_mode(before.mode() | 0o020)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(before.mode() | bit)).unwrap();
         check_refused(&lab, &["policy", "check"], "PolicyInvalid", 1);
         let said = check_refused(&lab, &["list"], "PolicyInvalid", 2);
         assert!(said.contains("chmod go-w"), "{said}");
@@ -162,6 +167,24 @@ fn threat_43_a_policy_that_is_missing_or_open_to_others_is_refused() {
             assert!(said.contains("belongs to user 12345"), "{said}");
             std::os::unix::fs::chown(&path, Some(0), None).unwrap();
         }
+    }
+    // A group that is the owner's own may write above, as it does where each user has one.
+    let all = fs::read_dir(lab.state()).unwrap();
+    let mut all: Vec<_> = all.map(|file| file.unwrap().path()).collect();
+    let above = lab.path("");
+    all.extend([lab.state(), above.clone()]);
+    let give = |path: &std::path::Path, user, group| {
+        std::os::unix::fs::chown(path, Some(user), Some(group)).is_ok()
+    };
+    if all.iter().all(|path| give(path, 12_345, 12_345)) {
+        for (mode, group, code) in [(0o775, 12_345, 0), (0o777, 12_345, 2), (0o775, 54_321, 2)] {
+            fs::set_permissions(&above, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(give(&above, 12_345, group));
+            let said = lab.run(&["list"]);
+            assert_eq!(said.code, code, "{mode:o} {group}: {said:?}");
+        }
+        fs::set_permissions(&above, fs::Permissions::from_mode(0o700)).unwrap();
+        assert!(all.iter().all(|path| give(path, 0, 0)));
     }
     fs::remove_file(&policy).unwrap();
     check_refused(&lab, &["list"], "PolicyInvalid", 2);

@@ -125,7 +125,7 @@ fn check_owned(
 /// can make files, and move or remove only their own.
 fn check_above(path: &Path, keeper: Option<u32>) -> Result<(), ApprovalError> {
     let meta = owned(path, look(path), keeper)?;
-    if is_sticky(&meta) {
+    if is_sticky(&meta) || is_of_one_group(&meta) {
         return Ok(());
     }
     unwritable(path, &meta)
@@ -185,6 +185,19 @@ fn is_sticky(meta: &Metadata) -> bool {
 
 #[cfg(not(unix))]
 fn is_sticky(_: &Metadata) -> bool {
+    false
+}
+
+/// Whether only the owner's own group can write it, too: a group with the number of its user has no other
+/// member where each user has one, and there new directories are open to it.
+#[cfg(unix)]
+fn is_of_one_group(meta: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    meta.uid() != 0 && meta.gid() == meta.uid() && meta.mode() & 0o002 == 0
+}
+
+#[cfg(not(unix))]
+fn is_of_one_group(_: &Metadata) -> bool {
     false
 }
 
