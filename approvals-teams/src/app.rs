@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use approvals_core::Gate;
 use approvals_core::ports::Notifier;
@@ -17,6 +18,7 @@ use crate::config::{Config, InvalidConfig};
 use crate::connector::Connector;
 use crate::inbound::{self, KeyCache, Refused, Verified};
 use crate::notify::Conversation;
+use crate::pace::Pace;
 use crate::places::{Place, Places};
 use crate::token::Tokens;
 use crate::web;
@@ -64,6 +66,7 @@ impl Teams {
                 web,
                 cloud: config.cloud.clone(),
                 tokens,
+                pace: Pace::default(),
             },
             places: Places::open(folder.join("teams.places.json"))?,
             keys: KeyCache::default(),
@@ -147,10 +150,8 @@ impl Inner {
         let bearer = headers.get_all(header::AUTHORIZATION).iter();
         let bearer: Vec<_> = bearer.map(axum::http::HeaderValue::as_bytes).collect();
         let kid = inbound::named(&bearer).map_err(unproven)?;
-        let keys = self
-            .keys
-            .keys(&kid, &self.connector.web, &config.cloud)
-            .await;
+        let fetch = inbound::fetch(&self.connector.web, &config.cloud);
+        let keys = self.keys.keys(&kid, Instant::now(), fetch).await;
         let keys = keys.map_err(|error| {
             tracing::warn!(%error, "the keys of the Bot Connector cannot be had");
             StatusCode::SERVICE_UNAVAILABLE

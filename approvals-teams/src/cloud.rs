@@ -18,14 +18,18 @@ pub struct Cloud {
 }
 
 impl Cloud {
-    /// The public cloud.
+    /// The public cloud, with its part for the US government (GCC).
     #[must_use]
     pub fn public() -> Self {
         Self::named(
             "https://login.microsoftonline.com",
             "https://api.botframework.com",
             "https://login.botframework.com/v1/.well-known/openidconfiguration",
-            &["smba.trafficmanager.net", ".botframework.com"],
+            &[
+                "smba.trafficmanager.net",
+                "smba.infra.gcc.teams.microsoft.com",
+                ".botframework.com",
+            ],
         )
     }
 
@@ -37,7 +41,6 @@ impl Cloud {
             "https://api.botframework.us",
             "https://login.botframework.azure.us/v1/.well-known/openidconfiguration",
             &[
-                "smba.infra.gcc.teams.microsoft.com",
                 "smba.infra.gov.teams.microsoft.us",
                 ".botframework.azure.us",
             ],
@@ -172,7 +175,8 @@ impl fmt::Debug for ServiceUrl {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     let address = host.parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
@@ -204,6 +208,67 @@ mod tests {
         }
         let china = ServiceUrl::parse("https://smba.trafficmanager.net/", &Cloud::china());
         assert!(china.is_none());
+    }
+
+    /// By name, the service URL of its Teams.
+    const CLOUDS: &[(&str, &str)] = &[
+        ("public", "https://smba.trafficmanager.net/emea/"),
+        (
+            "us_government",
+            "https://smba.infra.gov.teams.microsoft.us/teams",
+        ),
+        (
+            "us_defense",
+            "https://smba.infra.dod.teams.microsoft.us/teams",
+        ),
+        (
+            "china",
+            "https://frontend.botapi.msg.infra.teams.microsoftonline.cn/teams",
+        ),
+    ];
+
+    #[test]
+    fn every_cloud_sends_to_itself_and_to_no_other() {
+        for (name, _) in CLOUDS {
+            let cloud = Cloud::parse(name).unwrap();
+            for (other, service) in CLOUDS {
+                let taken = ServiceUrl::parse(service, &cloud).is_some();
+                assert_eq!(taken, name == other, "{name} and {service}");
+            }
+            for url in [&cloud.login, &cloud.scope, &cloud.issuer, &cloud.metadata] {
+                assert!(url.starts_with("https://"), "{name}: {url}");
+            }
+            assert!(
+                cloud.covers(&reqwest::Url::parse(&cloud.metadata).unwrap()),
+                "{name}"
+            );
+            assert!(!cloud.is_loopback(), "{name}");
+        }
+        for name in ["", "Public", "gcc", "loopback", "germany"] {
+            assert!(Cloud::parse(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_clouds_are_those_of_microsofts_own_library() {
+        let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let script = script.join("tests/teams/peers/clouds.cjs");
+        let output = approvals_peers::node(&script).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let theirs: std::collections::BTreeMap<String, [String; 5]> =
+            serde_json::from_str(&said).unwrap();
+        assert_eq!(theirs.len(), CLOUDS.len());
+        for (name, [login, scope, issuer, metadata, services]) in theirs {
+            let cloud = Cloud::parse(&name).unwrap();
+            let ours = [&cloud.login, &cloud.scope, &cloud.issuer, &cloud.metadata];
+            assert_eq!(ours, [&login, &scope, &issuer, &metadata], "{name}");
+            for service in services.split_whitespace() {
+                assert!(
+                    ServiceUrl::parse(service, &cloud).is_some(),
+                    "{name}: {service}"
+                );
+            }
+        }
     }
 
     #[test]

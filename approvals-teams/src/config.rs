@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, is_loopback};
 use crate::secret::{Certificate, Credential, Kept, read_private};
 use approvals_core::secret::Secret;
 
@@ -240,8 +240,7 @@ impl WorkflowText {
         let name = &self.name;
         let url = self.url.read("the URL of a workflow", folder)?;
         for (what, url) in [("url", url.reveal()), ("link", &self.link)] {
-            let parsed = reqwest::Url::parse(url);
-            if !parsed.is_ok_and(|url| url.scheme() == "https" && url.has_host()) {
+            if !is_safe(url) {
                 return Err(InvalidConfig::new(format!(
                     "teams.toml: the {what} of workflow `{name}` is no `https://` address"
                 )));
@@ -311,4 +310,16 @@ pub(crate) fn is_guid(text: &str) -> bool {
 fn is_thread(id: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || ":@._-".contains(c);
     id.starts_with("19:") && id.contains("@thread.") && id.len() <= 200 && id.chars().all(word)
+}
+
+/// Encrypted, or within this machine.
+fn is_safe(address: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(address) else {
+        return false;
+    };
+    match (url.scheme(), url.host_str()) {
+        ("https", Some(_)) => true,
+        ("http", Some(host)) => is_loopback(host),
+        _ => false,
+    }
 }

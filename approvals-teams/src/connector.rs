@@ -1,21 +1,14 @@
 //! The connector's REST calls: post a card, change it, look up a member.
 
-use std::time::{Duration, Instant};
-
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, ServiceUrl};
+use crate::pace::Pace;
 use crate::token::Tokens;
 use crate::web::{self, WebError};
-
-/// How long one call may go on trying; the outbox tries again later.
-const PATIENCE: Duration = Duration::from_secs(7);
-
-/// How often one call is tried.
-const TRIES: u32 = 4;
 
 /// Calls connectors in the name of the app.
 #[derive(Debug)]
@@ -23,6 +16,7 @@ pub(crate) struct Connector {
     pub(crate) web: Client,
     pub(crate) cloud: Cloud,
     pub(crate) tokens: Tokens,
+    pub(crate) pace: Pace,
 }
 
 /// One posted message.
@@ -176,47 +170,45 @@ impl Connector {
         body: Option<&Value>,
     ) -> Result<Answer, WebError> {
         let url = format!("{}/v3/{path}", service.as_str());
-        let until = Instant::now() + PATIENCE;
-        for tried in 1.. {
+        // A limit is for one kind of call in one conversation.
+        let place: Vec<_> = path.split('/').take(2).collect();
+        let whom = format!("{method} {}", place.join("/"));
+        let mut tries = self.pace.begin("Teams", whom)?;
+        loop {
+            let answer = self.send(&method, &url, body).await?;
+            let Some(answer) = tries.settled(answer).await? else {
+                continue;
+            };
+            let status = answer.status();
+            return match status.as_u16() {
+                200..=299 => Ok(Answer::Done(answer)),
+                403 | 404 | 410 => Ok(Answer::Gone(status)),
+                _ => Err(WebError::new(format!("Teams answered with {status}"))),
+            };
+        }
+    }
+
+    /// One call with our token; with a new one, when the old one was taken back before its time.
+    async fn send(
+        &self,
+        method: &Method,
+        url: &str,
+        body: Option<&Value>,
+    ) -> Result<Response, WebError> {
+        let mut renewed = false;
+        loop {
             let token = self.tokens.get(&self.web, &self.cloud).await?;
-            let call = self
-                .web
-                .request(method.clone(), &url)
-                .bearer_auth(token.reveal());
+            let call = self.web.request(method.clone(), url);
+            let call = call.bearer_auth(token.reveal());
             let call = body.into_iter().fold(call, |call, body| call.json(body));
             let answer = call.send().await.map_err(|error| WebError::of(&error))?;
-            let status = answer.status();
-            match status.as_u16() {
-                200..=299 => return Ok(Answer::Done(answer)),
-                403 | 404 | 410 => return Ok(Answer::Gone(status)),
-                // The token was taken back before its time.
-                401 => self.tokens.forget().await,
-                412 | 429 | 502 | 503 | 504 => {}
-                _ => return Err(WebError::new(format!("Teams answered with {status}"))),
+            if answer.status() != StatusCode::UNAUTHORIZED || renewed {
+                return Ok(answer);
             }
-            let pause = pause(tried, &answer);
-            if tried >= TRIES || Instant::now() + pause >= until {
-                return Err(WebError::new(format!(
-                    "Teams answered with {status}, {tried} times"
-                )));
-            }
-            tokio::time::sleep(pause).await;
+            self.tokens.forget().await;
+            renewed = true;
         }
-        Err(WebError::new("Teams was not asked"))
     }
-}
-
-/// What the server asks for, or a doubled pause; each with some chance in it, so that many callers
-/// do not come back at once.
-fn pause(tried: u32, answer: &Response) -> Duration {
-    let asked = answer.headers().get("retry-after");
-    let asked = asked.and_then(|value| value.to_str().ok()?.parse().ok());
-    let least = asked.map_or(
-        Duration::from_millis(250 << tried.min(4)),
-        Duration::from_secs,
-    );
-    let [chance] = approvals_core::id::random().unwrap_or([128]);
-    least + least.mul_f32(f32::from(chance) / 512.0)
 }
 
 fn escaped(part: &str) -> String {

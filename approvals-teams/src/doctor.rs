@@ -2,7 +2,8 @@
 
 use approvals_core::{IdentityKey, People};
 
-use crate::app::Teams;
+use crate::app::{Inner, Teams};
+use crate::config::Post;
 use crate::inbound;
 
 /// One thing that was looked at.
@@ -41,11 +42,7 @@ pub async fn doctor(teams: &Teams, people: &People) -> Vec<Finding> {
     let posts = config.posts.is_empty() && config.workflows.is_empty();
     let posts = posts.then(|| "nobody is asked; add a `[[post]]` to teams.toml".to_owned());
     found.push(finding("where requests are posted", posts));
-    let installed = inner.places.count() == 0 && !config.posts.is_empty();
-    let installed = installed.then(|| {
-        "it was added nowhere that this server heard of; upload `approvals teams package`, and add the app to a team or chat while the server runs".to_owned()
-    });
-    found.push(finding("where the app is installed", installed));
+    found.push(finding("where the app is installed", not_installed(inner)));
     let ours = |key: &IdentityKey| key.provider() == "entra" && key.tenant() == config.tenant;
     let mut active = people.people().filter(|person| person.active);
     let nobody = !active.any(|person| person.identities.iter().any(ours));
@@ -54,4 +51,21 @@ pub async fn doctor(teams: &Teams, people: &People) -> Vec<Finding> {
     });
     found.push(finding("who can decide", nobody));
     found
+}
+
+/// What is missing of the installations that posts need.
+fn not_installed(inner: &Inner) -> Option<String> {
+    let posts = &inner.config.posts;
+    if inner.places.count() == 0 && !posts.is_empty() {
+        return Some("it was added nowhere that this server heard of; upload `approvals teams package`, and add the app to a team or chat while the server runs".to_owned());
+    }
+    // A channel is known by its team, and the chat with a person can be made; a group chat has to
+    // be the very one.
+    let missing = posts.iter().find_map(|post| match post {
+        Post::Chat(chat) => (!inner.places.knows(chat)).then_some(chat),
+        Post::Channel(_) | Post::Person(_) => None,
+    });
+    missing.map(|chat| {
+        format!("it was not added to the chat `{chat}`; add it there while the server runs")
+    })
 }

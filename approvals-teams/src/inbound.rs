@@ -275,20 +275,20 @@ impl KeyCache {
     pub(crate) async fn keys(
         &self,
         kid: &str,
-        web: &Client,
-        cloud: &Cloud,
+        now: Instant,
+        fetch: impl Future<Output = Result<Keys, WebError>>,
     ) -> Result<Keys, WebError> {
         let mut fetched = self.0.lock().await;
-        let older = |at: Option<Instant>, than| at.is_none_or(|at| at.elapsed() >= than);
+        let older = |at: Option<Instant>, than| at.is_none_or(|at| now.duration_since(at) >= than);
         let known = fetched.keys.0.contains_key(kid);
         let stale = older(fetched.at, FRESH);
         let wanted = stale || (!known && older(fetched.at, UNKNOWN));
         if wanted && older(fetched.tried, AGAIN) {
-            fetched.tried = Some(Instant::now());
-            match fetch(web, cloud).await {
+            fetched.tried = Some(now);
+            match fetch.await {
                 Ok(keys) => {
                     fetched.keys = keys;
-                    fetched.at = Some(Instant::now());
+                    fetched.at = Some(now);
                 }
                 // An old key still is no answer after a day; a fresh one is, whatever failed.
                 Err(error) if stale => return Err(error),
@@ -336,5 +336,74 @@ async fn get(web: &Client, url: &str, cloud: &Cloud) -> Result<reqwest::Response
             "the keys were refused with {}",
             answer.status()
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys of these names, all of them the same.
+    fn named(names: &[&str]) -> Keys {
+        let key = |name: &&str| {
+            let key = Key {
+                modulus: vec![1],
+                exponent: vec![3],
+            };
+            ((*name).to_owned(), key)
+        };
+        Keys(names.iter().map(key).collect())
+    }
+
+    /// At this second somebody comes with this key, when this is published, or nothing can be had:
+    /// whether it is fetched then, and whether the key is known after that.
+    type Step = (
+        u64,
+        &'static str,
+        Option<&'static [&'static str]>,
+        bool,
+        Option<bool>,
+    );
+
+    const DAY: u64 = 24 * 60 * 60;
+
+    const STEPS: &[Step] = &[
+        (0, "a", None, true, None),
+        (5, "a", Some(&["a"]), false, None),
+        (10, "a", Some(&["a"]), true, Some(true)),
+        (20, "a", None, false, Some(true)),
+        // A key that nobody knows does not make us ask again and again.
+        (30, "b", Some(&["a", "b"]), false, Some(false)),
+        (3_609, "b", Some(&["a", "b"]), false, Some(false)),
+        (3_610, "b", Some(&["a", "b"]), true, Some(true)),
+        (3_620, "c", Some(&["c"]), false, Some(false)),
+        // While what we have is fresh, it counts, although more could not be had.
+        (7_300, "c", None, true, Some(false)),
+        (7_301, "a", None, false, Some(true)),
+        // After a day it does not, and a key that was taken back is gone.
+        (3_610 + DAY, "a", None, true, None),
+        (3_615 + DAY, "a", Some(&["b"]), false, None),
+        (3_620 + DAY, "a", Some(&["b"]), true, Some(false)),
+        (3_630 + DAY, "b", None, false, Some(true)),
+    ];
+
+    #[tokio::test]
+    async fn keys_are_fetched_once_a_day_and_for_an_unknown_one_once_an_hour() {
+        let (cache, start) = (KeyCache::default(), Instant::now());
+        for (second, kid, published, wanted, expected) in STEPS {
+            let asked = std::cell::Cell::new(false);
+            let fetch = async {
+                asked.set(true);
+                published.map(named).ok_or(WebError::new("nobody answers"))
+            };
+            let now = start + Duration::from_secs(*second);
+            let keys = cache.keys(kid, now, fetch).await.ok();
+            let known = keys.map(|keys| keys.find(kid).is_ok());
+            assert_eq!(
+                (asked.get(), known),
+                (*wanted, *expected),
+                "{second}: {kid}"
+            );
+        }
     }
 }

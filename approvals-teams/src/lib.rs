@@ -22,6 +22,7 @@ mod connector;
 mod doctor;
 mod inbound;
 mod notify;
+mod pace;
 mod package;
 mod places;
 mod secret;

@@ -109,6 +109,12 @@ impl Places {
         found.map(|(conversation, _)| conversation.clone())
     }
 
+    /// Whether the app was added to this very conversation.
+    pub(crate) fn knows(&self, conversation: &str) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.conversations.contains_key(conversation)
+    }
+
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

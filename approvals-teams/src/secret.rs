@@ -14,10 +14,31 @@ use crate::config::InvalidConfig;
 
 /// Where a secret is; it is never in `teams.toml` itself.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "toml::Value")]
 pub(crate) struct Kept {
     env: Option<String>,
     file: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptText {
+    env: Option<String>,
+    file: Option<PathBuf>,
+}
+
+impl TryFrom<toml::Value> for Kept {
+    type Error = String;
+
+    /// Whoever writes the secret itself there is told so, without a word of it.
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        let place = "write where the secret is, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`, and not the secret";
+        if !value.is_table() {
+            return Err(place.to_owned());
+        }
+        let KeptText { env, file } = value.try_into().map_err(|_| place.to_owned())?;
+        Ok(Self { env, file })
+    }
 }
 
 impl Kept {
@@ -88,7 +109,8 @@ impl Certificate {
     /// Reads a certificate and its unencrypted PKCS#8 key, both PEM.
     ///
     /// # Errors
-    /// [`InvalidConfig`] when one of them cannot be read, or the key is no RSA key.
+    /// [`InvalidConfig`] when one of them cannot be read, the key is no RSA key, or it is
+    /// not the key of the certificate.
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, InvalidConfig> {
         let broken =
             |what: &str| InvalidConfig::new(format!("{what} cannot be read; give it as PEM"));
@@ -97,6 +119,13 @@ impl Certificate {
         let key = RsaKeyPair::from_pkcs8(&pkcs8).map_err(|error| {
             InvalidConfig::new(format!("the certificate's key is no RSA key of 2048 bits or more ({error}); make one with `openssl req -x509 -newkey rsa:2048 -nodes`"))
         })?;
+        // The public key stands in a certificate byte for byte.
+        let public = key.public().as_ref();
+        if !der.windows(public.len()).any(|part| part == public) {
+            let message =
+                "the certificate is not that of its key; give the two that belong together";
+            return Err(InvalidConfig::new(message));
+        }
         let thumbprint = ring::digest::digest(&ring::digest::SHA256, &der);
         Ok(Self {
             key: std::sync::Arc::new(key),

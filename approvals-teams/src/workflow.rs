@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use approvals_core::ports::{Delivery, Notice, Notifier, NotifyError};
 use async_trait::async_trait;
-use serde_json::json;
+use reqwest::Response;
+use serde_json::{Value, json};
 
 use crate::app::Inner;
 use crate::config;
@@ -54,21 +55,29 @@ impl Notifier for Workflow {
                 },
             }],
         });
-        let call = self
-            .inner
-            .connector
-            .web
-            .post(self.to.url.reveal())
-            .json(&message);
-        // The URL is a secret, so that no error may quote it.
-        let answer = call.send().await;
-        let answer = answer.map_err(|error| NotifyError(WebError::of(&error).to_string()))?;
+        let answer = self.send(&message).await;
+        let answer = answer.map_err(|error| NotifyError(error.to_string()))?;
         match answer.status().is_success() {
             true => Ok(vec![here]),
             false => Err(NotifyError(format!(
                 "the workflow answered with {}",
                 answer.status()
             ))),
+        }
+    }
+}
+
+impl Workflow {
+    async fn send(&self, message: &Value) -> Result<Response, WebError> {
+        let connector = &self.inner.connector;
+        let mut tries = connector.pace.begin("the workflow", self.name.clone())?;
+        loop {
+            let call = connector.web.post(self.to.url.reveal()).json(message);
+            // The URL is a secret, so that no error may quote it.
+            let answer = call.send().await.map_err(|error| WebError::of(&error))?;
+            if let Some(answer) = tries.settled(answer).await? {
+                return Ok(answer);
+            }
         }
     }
 }

@@ -7,13 +7,15 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::process::ExitCode;
 
 use approvals_core::id::random;
 use approvals_core::terminal::Terminal;
-use approvals_core::{Card, Gate};
-use approvals_store::home::{Home, Starter};
+use approvals_core::{Agent, ApprovalError, Card, Gate};
+use approvals_store::home::{Home, HomeBuilder, Starter};
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::{LineEnding, PrivateKey};
+use tracing_subscriber::EnvFilter;
 
 use crate::Failure;
 
@@ -36,16 +38,85 @@ pub fn home(dir: &Path) -> Result<Home, Failure> {
     Ok(Home::create(dir, starter)?)
 }
 
-/// Opens the demo's gate, with this terminal as its channel.
-pub async fn gate(home: &Home) -> Result<Gate, Failure> {
+/// The demo's gate, before it is opened, with this terminal as its channel.
+pub fn gate(home: &Home) -> Result<HomeBuilder, Failure> {
     let dir = home.path().to_path_buf();
     let terminal = Terminal::new(move |card, verb| command(&dir, card, verb));
-    Ok(home
-        .gate()?
-        .environment("prod")
-        .notifier(terminal)
-        .open()
-        .await?)
+    Ok(home.gate()?.environment("prod").notifier(terminal))
+}
+
+/// The agent that runs the runbook for Sam.
+pub fn agent() -> Agent {
+    Agent::new("runbook-bot")
+        .on_behalf_of("u_sam")
+        .software("examples/runbook 0.1")
+        .run("incident-4711")
+        .rationale("the session store is full; sessions older than a week are safe to drop")
+}
+
+/// Shows on standard error what is decided.
+pub fn log() {
+    let filter = EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| "approvals_core::decided=info".into());
+    tracing_subscriber::fmt()
+        .compact()
+        .without_time()
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .init();
+}
+
+/// Says how the runbook ended, and where the evidence of it is.
+pub async fn report(
+    gate: &Gate,
+    home: &Home,
+    ended: Result<(), Failure>,
+) -> Result<ExitCode, Failure> {
+    match &ended {
+        Ok(()) => println!("\ndone."),
+        Err(error) => println!("\nstopped: {}", explain(&**error)),
+    }
+    evidence(gate, home).await?;
+    Ok(if ended.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn explain(error: &(dyn std::error::Error + Send + Sync + 'static)) -> String {
+    match error.downcast_ref::<ApprovalError>() {
+        Some(no) => match no.reason() {
+            Some(reason) => format!("{no}: \"{}\"", approvals_core::Untrusted::new(reason)),
+            None => no.to_string(),
+        },
+        None => error.to_string(),
+    }
+}
+
+async fn evidence(gate: &Gate, home: &Home) -> Result<(), Failure> {
+    gate.flush().await?;
+    let report = gate.journal().verify().await?;
+    let verdict = if report.passed() {
+        "verified"
+    } else {
+        "DOES NOT VERIFY"
+    };
+    println!(
+        "\nthe ledger is {verdict}: {} records, {} requests, {} in doubt",
+        report.records,
+        report.requests.asked,
+        report.in_doubt.len()
+    );
+    println!("  evidence   {}", home.paths().database().display());
+    println!("  signed by  {}", home.vkey());
+    println!(
+        "  check it   cargo run -q --bin approvals -- --state {} verify",
+        home.path().display()
+    );
+    Ok(())
 }
 
 /// The command that somebody types in a second terminal, from the same checkout.

@@ -6,12 +6,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use approvals_core::requires_approval;
+use approvals_store::home::Home;
 use rusqlite::Connection;
 
 use crate::Failure;
 
 /// The log that the examples ship.
 pub const LOG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/data/service.log");
+const BEFORE: &str = "2026-11-14";
 const TABLE: &str = include_str!("../data/sessions.csv");
 
 /// Counts errors by component. Reads only, so the demo's policy lets it through by itself.
@@ -71,6 +73,34 @@ pub async fn purge(
     } else {
         Err(format!("{deleted} rows were deleted and {expected} were expected").into())
     }
+}
+
+/// All of it, in order; each step waits for whoever decides it.
+pub async fn runbook(home: &Home) -> Result<(), Failure> {
+    println!("1. what fails?");
+    for (component, errors) in scan_log(LOG).await? {
+        println!("   {component}: {errors} errors");
+    }
+    let db = open_sessions(home.path())?;
+    let old = count_old(&db, BEFORE)?;
+    let file = home.path().join("incident-4711-sessions.csv");
+    println!("2. export {old} old sessions to {}", file.display());
+    if file.exists() {
+        println!("   it is there already");
+    } else {
+        let rows = export(&db, "sessions", BEFORE, file).await?;
+        println!("   {rows} rows written");
+    }
+    println!("3. delete them");
+    if old == 0 {
+        println!("   they are gone already");
+    } else {
+        println!(
+            "   {} rows deleted",
+            purge(&db, "sessions", BEFORE, old).await?
+        );
+    }
+    Ok(())
 }
 
 /// How many sessions began before a day.

@@ -39,6 +39,9 @@ mod support;
 #[cfg(test)]
 mod surface;
 #[cfg(test)]
+#[cfg(feature = "teams")]
+mod teams;
+#[cfg(test)]
 mod verify;
 #[cfg(test)]
 mod walkthrough;

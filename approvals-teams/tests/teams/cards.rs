@@ -1,14 +1,13 @@
 //! What is drawn: by the schema, by the official parser, and in pixels.
 
 use std::path::Path;
-use std::process::Command;
 
 use approvals_core::{Agent, Card, Gate, RequestId};
 use approvals_teams::{Drawn, Fullness};
 use serde_json::{Value, json};
 
 use crate::support::bot::Bot;
-use crate::support::{agent, drop_table, export, newest, script, until};
+use crate::support::{agent, drop_table, export, newest, passes, script, until};
 
 const TO_CHAT: &str = "[[post]]\nchat = \"19:group-1@thread.v2\"\n";
 
@@ -147,15 +146,6 @@ fn write(corpus: &[Shown], folder: &Path) -> std::path::PathBuf {
     let path = folder.join("cards.json");
     std::fs::write(&path, Value::Array(cards.collect()).to_string()).unwrap();
     path
-}
-
-fn passes(mut command: Command) {
-    let output = command.output().expect("it runs");
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{command:?}\n{out}\n{err}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

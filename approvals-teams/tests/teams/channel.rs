@@ -1,27 +1,35 @@
 //! The way of a request through the channel: posted, decided, redrawn, retried, restarted.
 
+use std::time::{Duration, Instant};
+
 use approvals_core::{ApprovalError, Code, Status};
 use serde_json::Value;
 
 use crate::support::bot::{Bot, CHAT};
+use crate::support::microsoft::Microsoft;
 use crate::support::{SECRET, ask_drop, ask_export, newest, object, stands, until};
 
 const TO_CHAT: &str = "[[post]]\nchat = \"19:group-1@thread.v2\"\n";
 
 /// The title of the newest drawing of a copy.
-fn title(bot: &Bot, activity: &str) -> String {
-    let world = bot.microsoft.world();
+pub(crate) fn title_of(microsoft: &Microsoft, activity: &str) -> String {
+    let world = microsoft.world();
     let mut drawn = world.messages.iter().rev();
     let (_, _, message) = drawn.find(|(_, id, _)| id == activity).expect("a message");
     let title = &message["attachments"][0]["content"]["body"][0]["text"];
     title.as_str().expect("a title").to_owned()
 }
 
-async fn redrawn(bot: &Bot, activity: &str, wanted: &str) {
+/// Waits until a copy is drawn with this title.
+pub(crate) async fn redrawn_at(microsoft: &Microsoft, activity: &str, wanted: &str) {
     until(wanted, async || {
-        (title(bot, activity) == wanted).then_some(())
+        (title_of(microsoft, activity) == wanted).then_some(())
     })
     .await;
+}
+
+async fn redrawn(bot: &Bot, activity: &str, wanted: &str) {
+    redrawn_at(&bot.microsoft, activity, wanted).await;
 }
 
 fn refused(answer: &Value, part: &str) {
@@ -139,14 +147,90 @@ async fn refreshing_changes_nothing_whoever_does_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_teams_cannot_take_now_is_tried_again() {
+async fn what_teams_cannot_take_now_is_tried_again_when_it_says() {
+    for status in [412, 429, 502, 503, 504] {
+        for wait in [None, Some(1)] {
+            let bot = Bot::start(TO_CHAT).await;
+            bot.microsoft.world().failures.push_back(status);
+            bot.microsoft.world().retry_after = wait;
+            let _asked = ask_export(&bot.gate, "users");
+            let request = newest(&bot.gate).await;
+            let (_, activity) = bot.posted(request).await;
+            assert_eq!(title_of(&bot.microsoft, &activity), "Approval wanted");
+            let posts = calls(&bot, "post");
+            assert_eq!(posts.len(), 2, "{status}");
+            let least = wait.map_or(Duration::from_millis(500), Duration::from_secs);
+            assert!(
+                posts[1].duration_since(posts[0]) >= least,
+                "{status} {wait:?}"
+            );
+        }
+    }
+}
+
+/// When a call of this kind came.
+fn calls(bot: &Bot, what: &str) -> Vec<Instant> {
+    let world = bot.microsoft.world();
+    let calls = world.called.iter().filter(|(_, called)| called == what);
+    calls.map(|(at, _)| *at).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_teams_refuses_for_long_waits_in_the_outbox_and_is_not_lost() {
     let bot = Bot::start(TO_CHAT).await;
-    bot.microsoft.world().failures.extend([429, 502, 412]);
+    bot.microsoft.world().failures.extend([500]);
     let _asked = ask_export(&bot.gate, "users");
     let request = newest(&bot.gate).await;
+    until("it is tried", async || {
+        (calls(&bot, "post").len() == 1).then_some(())
+    })
+    .await;
+    // Nothing else is tried before its time, and it is tried then.
+    bot.gate.deliver().await.unwrap();
+    assert_eq!(calls(&bot, "post").len(), 1);
+    bot.clock.forward(Duration::from_secs(60));
+    bot.gate.deliver().await.unwrap();
     let (_, activity) = bot.posted(request).await;
-    assert_eq!(title(&bot, &activity), "Approval wanted");
-    assert!(bot.microsoft.world().failures.is_empty());
+    assert_eq!(title_of(&bot.microsoft, &activity), "Approval wanted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn teams_is_left_alone_for_as_long_as_it_says() {
+    let bot = Bot::start(TO_CHAT).await;
+    bot.microsoft.world().failures.push_back(429);
+    bot.microsoft.world().retry_after = Some(600);
+    let _asked = ask_export(&bot.gate, "users");
+    newest(&bot.gate).await;
+    until("it is tried", async || {
+        (calls(&bot, "post").len() == 1).then_some(())
+    })
+    .await;
+    for _ in 0..4 {
+        bot.clock.forward(Duration::from_secs(60));
+        bot.gate.deliver().await.unwrap();
+    }
+    assert_eq!(calls(&bot, "post").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_card_is_over_the_budget_whatever_is_in_it() {
+    let bot = Bot::start(TO_CHAT).await;
+    // Each of these is a run of its own, and together they are several times the budget.
+    let asked = ask_export(&bot.gate, &"{".repeat(3_900));
+    let request = newest(&bot.gate).await;
+    bot.posted(request).await;
+    let message = bot.microsoft.world().messages.last().unwrap().2.to_string();
+    assert!(
+        message.encode_utf16().count() * 2 <= 82 * 1024,
+        "{}",
+        message.len()
+    );
+    assert!(
+        message.contains("NOT SHOWN") && !message.contains("\"approve\""),
+        "{message}"
+    );
+    bot.gate.cancel(request).await.unwrap();
+    assert!(asked.await.unwrap().is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

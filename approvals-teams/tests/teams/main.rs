@@ -12,8 +12,15 @@
 )]
 
 mod cards;
+mod certificate;
 mod channel;
+mod config;
+mod doctor;
+mod elsewhere;
 mod jwt;
+mod package;
 mod playground;
+mod readme;
 mod support;
 mod threats;
+mod workflow;

@@ -27,13 +27,16 @@ use crate::support::{
     until,
 };
 
-const CHANNEL: &str = "19:approvals@thread.tacv2";
+/// The channel of the team.
+pub(crate) const CHANNEL: &str = "19:approvals@thread.tacv2";
 
 /// The Playground, what stands behind it, and our side, which can be started again.
-struct Stage {
+pub(crate) struct Stage {
     folder: tempfile::TempDir,
     base: String,
-    cloud: Cloud,
+    /// Where the stand-in of Microsoft's login is, and that of its keys.
+    pub(crate) login: String,
+    pub(crate) openid: String,
     target: Arc<Mutex<String>>,
     _playground: Process,
     _entra: Option<Process>,
@@ -46,7 +49,7 @@ struct House {
 }
 
 impl Stage {
-    async fn open(secured: bool) -> Self {
+    pub(crate) async fn open(secured: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let microsoft = Microsoft::start().await;
         let (port, login) = (free_port(), free_port());
@@ -66,14 +69,13 @@ impl Stage {
             true => format!("http://127.0.0.1:{login}"),
             false => microsoft.base.clone(),
         };
-        let metadata = format!("{}/openid", microsoft.base);
+        let openid = format!("{}/openid", microsoft.base);
         let stage = Self {
             base: format!("http://localhost:{port}"),
-            cloud: Cloud::dangerous()
-                .loopback(&login, &metadata)
-                .expect("loopback"),
             target,
             _playground: playground(folder.path(), &shim, port, &login, secured),
+            login,
+            openid,
             _entra: entra,
             folder,
         };
@@ -84,6 +86,33 @@ impl Stage {
         stage
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Adds the app to a chat, or to the channel's team, by the Playground's own activity for that.
+    pub(crate) async fn add_to(&self, conversation: &str) {
+        let url = format!("{}/_internal/v1/customActivities", self.base);
+        let added = web().get(format!(
+            "{url}/template?type=install&conversationId={conversation}"
+        ));
+        let added = added.send().await.expect("an answer");
+        let added: Value = added.json().await.expect("an activity");
+        assert_eq!(added["type"], "installationUpdate", "{added}");
+        let sent = web()
+            .post(url)
+            .json(&added)
+            .send()
+            .await
+            .expect("an answer");
+        assert!(sent.status().is_success(), "{sent:?}");
+    }
+
+    /// Leads what the Playground sends to this address.
+    pub(crate) fn lead_to(&self, url: &str) {
+        url.clone_into(&mut self.target.lock().unwrap());
+    }
+
     /// Our side, on the ledger of the run before, if there was one.
     async fn house(&self) -> House {
         let posts = format!(
@@ -91,7 +120,8 @@ impl Stage {
             object(0)
         );
         let folder = self.folder.path();
-        let config = config(&posts, folder).in_cloud(self.cloud.clone());
+        let cloud = Cloud::dangerous().loopback(&self.login, &self.openid);
+        let config = config(&posts, folder).in_cloud(cloud.expect("loopback"));
         let teams = Teams::open(config, folder).expect("the channel");
         let gate = durable(&teams, folder).await;
         // A runtime of its own, so that it can end as a process does.
@@ -111,12 +141,12 @@ impl Stage {
             });
             url
         });
-        *self.target.lock().unwrap() = url.await.expect("served");
+        self.lead_to(&url.await.expect("served"));
         House { gate, server }
     }
 
     /// Somebody sits down in front of a browser, and says hello.
-    async fn person(&self) -> Person {
+    pub(crate) async fn person(&self) -> Person {
         let mut person = node(&script("clicks.mjs"));
         person.arg(&self.base);
         if let Ok(folder) = std::env::var("APPROVALS_PICTURES") {
@@ -177,13 +207,13 @@ impl Stage {
 }
 
 /// Whoever sits in front of the browser: Alex.
-struct Person {
+pub(crate) struct Person {
     url: String,
     _process: Process,
 }
 
 impl Person {
-    async fn does(&self, what: &str, words: &str) {
+    pub(crate) async fn does(&self, what: &str, words: &str) {
         let answer = web()
             .post(&self.url)
             .json(&[what, words])
@@ -368,6 +398,17 @@ async fn people_decide_in_the_playground() {
         (error.code(), error.reason()),
         (Code::Denied, Some("nobody needs these"))
     );
+
+    // The same in a group chat and in a channel.
+    alex.does("go", "On call").await;
+    let asked = ask(&house.gate, "invoices");
+    alex.does("approve", "Approved by").await;
+    asked.await.unwrap().unwrap();
+    alex.does("go", "approvals").await;
+    let asked = ask(&house.gate, "mails");
+    alex.does("deny", "not these, either").await;
+    let error = asked.await.unwrap().unwrap_err();
+    assert_eq!(error.reason(), Some("not these, either"));
 
     // Two people, in a group chat and in a channel; the third is the one it is done for.
     let asked = ask_two(&house.gate);

@@ -1,12 +1,15 @@
 //! Attacks on the channel, by the number that they have in the threat model.
 
-use approvals_core::Status;
+use std::time::Duration;
+
+use approvals_core::{Code, Status};
 use serde_json::{Value, json};
 
+use crate::channel::redrawn_at;
 use crate::support::bot::Bot;
 use crate::support::microsoft::now;
 use crate::support::sign::{KEYS, claims};
-use crate::support::{APP, SECRET, TENANT, ask_drop, ask_export, newest, object, stands};
+use crate::support::{APP, TENANT, ask_drop, ask_export, logs, newest, object, stands, until};
 
 const TO_CHAT: &str = "[[post]]\nchat = \"19:group-1@thread.v2\"\n";
 
@@ -68,18 +71,65 @@ async fn threat_09_a_cut_card_has_no_approve_button_and_takes_no_approval() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn threat_13_no_secret_reaches_a_card_or_an_error() {
-    let bot = Bot::start(TO_CHAT).await;
+async fn threat_13_no_secret_reaches_a_card_an_error_or_a_log() {
+    let hook = "[[workflow]]\nname = \"ops\"\nurl = { file = \"hook.url\" }\nlink = \"https://approvals.example.com/\"\n";
+    let bot = Bot::start(&format!("{TO_CHAT}{hook}")).await;
+    // What fails is logged: calls of ours, and calls that are not proven.
+    bot.microsoft.world().failures.extend([500, 500, 401]);
     let asked = ask_export(&bot.gate, "users");
     let request = newest(&bot.gate).await;
-    let answer = bot.send(&bot.click(request, 1, "approve").await).await.1;
+    let bearer = KEYS[0].token(&claims(&bot.microsoft.service()));
+    let (_, signature) = bearer.rsplit_once('.').unwrap();
+    let rogue = KEYS[3].token(&claims(&bot.microsoft.service()));
+    until("both are told", async || {
+        let waits = {
+            let world = bot.microsoft.world();
+            world.messages.is_empty() || world.hooked.is_empty()
+        };
+        if waits {
+            bot.clock.forward(Duration::from_secs(30));
+            bot.gate.deliver().await.unwrap();
+        }
+        (!waits).then_some(())
+    })
+    .await;
+    let click = bot.click(request, 1, "approve").await;
+    assert_eq!(
+        bot.send_as(&[format!("Bearer {rogue}")], &click).await.0,
+        401
+    );
+    let (_, answer) = bot.send_as(&[format!("Bearer {bearer}")], &click).await;
     asked.await.unwrap().unwrap();
     let mut seen = answer.to_string() + &format!("{:?}", bot.teams);
-    for (_, _, message) in &bot.microsoft.world().messages {
-        seen += &message.to_string();
+    {
+        let world = bot.microsoft.world();
+        for message in world
+            .messages
+            .iter()
+            .map(|(_, _, message)| message)
+            .chain(&world.hooked)
+        {
+            seen += &message.to_string();
+        }
     }
-    for canary in ["canary-token", SECRET, "app-token"] {
+    let logged = logs::kept();
+    assert!(logged.contains("is not proven") && logged.contains("a notice did not go out"));
+    let (_, rogue) = rogue.rsplit_once('.').unwrap();
+    for canary in ["canary", "app-token", signature, rogue] {
         assert!(!seen.contains(canary), "`{canary}` got out");
+        let at = logged.find(canary).map(|at| {
+            let line = logged
+                .get(..at)
+                .and_then(|before| before.rfind('\n'))
+                .unwrap_or(0);
+            logged
+                .get(line..)
+                .unwrap_or_default()
+                .chars()
+                .take(400)
+                .collect::<String>()
+        });
+        assert_eq!(at, None, "`{canary}` was logged");
     }
     assert!(seen.contains("[redacted]"));
 }
@@ -178,20 +228,48 @@ async fn threat_25_this_way_in_refuses_what_every_way_refuses() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn threat_27_a_late_click_is_too_late() {
-    let bot = Bot::start(TO_CHAT).await;
-    let _asked = ask_export(&bot.gate, "users");
-    let request = newest(&bot.gate).await;
-    let click = bot.click(request, 1, "approve").await;
-    bot.clock.forward(15 * 60 + 1);
-    let answer = bot.send(&click).await.1;
-    assert!(
-        answer["value"]
-            .as_str()
-            .is_some_and(|text| text.contains("nothing ran")),
-        "{answer}"
-    );
-    let card = bot.gate.card(request).await.unwrap();
-    assert_eq!((card.status, card.votes.len()), (Status::Expired, 0));
+    let lifetime = Duration::from_secs(15 * 60);
+    let late = [
+        Duration::from_millis(1),
+        Duration::from_secs(1),
+        Duration::from_secs(24 * 60 * 60),
+    ];
+    for late in late {
+        let bot = Bot::start(TO_CHAT).await;
+        let asked = ask_export(&bot.gate, "users");
+        let request = newest(&bot.gate).await;
+        let (_, copy) = bot.posted(request).await;
+        let click = bot.click(request, 1, "approve").await;
+        bot.clock.forward(lifetime + late);
+        let mut claims = claims(&bot.microsoft.service());
+        claims["exp"] = json!(bot.gate.now().as_micros() / 1_000_000 + 600);
+        let bearer = format!("Bearer {}", KEYS[0].token(&claims));
+        let answer = bot.send_as(&[bearer], &click).await.1;
+        assert!(
+            answer["value"]
+                .as_str()
+                .is_some_and(|text| text.contains("Too late") && text.contains("nothing ran")),
+            "{late:?}: {answer}"
+        );
+        assert_eq!(asked.await.unwrap().unwrap_err().code(), Code::Expired);
+        let card = bot.gate.card(request).await.unwrap();
+        assert_eq!((card.status, card.votes.len()), (Status::Expired, 0));
+        // The record and every copy say that it was too late, and of nobody that they approved.
+        bot.gate.deliver().await.unwrap();
+        redrawn_at(
+            &bot.microsoft,
+            &copy,
+            "Too late: it expired, and nothing ran",
+        )
+        .await;
+        let drawn = bot.microsoft.world().messages.last().unwrap().2.to_string();
+        let history = bot.gate.journal().history(request).await.unwrap();
+        let history = format!("{history:?}");
+        assert!(
+            !drawn.contains("Approved by") && !history.contains("review"),
+            "{history}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

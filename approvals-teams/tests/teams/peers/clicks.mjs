@@ -1,5 +1,5 @@
 // A person in the Playground, in one browser that stays open, since its chats are empty in a new one.
-// Over HTTP it is told what to do: `say`, `approve`, `deny`, `see`, each with words.
+// Over HTTP it is told what to do: `say`, `go`, `approve`, `deny`, `see`, `gone`, `literal`, each with words.
 import assert from 'node:assert'
 import http from 'node:http'
 import { chromium } from 'playwright-core'
@@ -38,8 +38,13 @@ async function act (what, words) {
       await picture('denying')
       await page.getByRole('button', { name: 'Deny' }).last().click()
       return await text('Denied: nothing ran')
+    case 'go':
+      // To another chat or channel, by its name in the list on the left.
+      return await page.getByText(words, { exact: true }).first().click()
     case 'see':
       return await text(words)
+    case 'gone':
+      return await page.waitForFunction(words => !document.body.innerText.includes(words), words, { timeout: 20_000 })
     case 'literal': {
       const seen = (await page.locator('body').innerText()).replaceAll('\u00a0', ' ').replace(/↩\s+/g, '')
       assert.ok(seen.includes(words), seen)

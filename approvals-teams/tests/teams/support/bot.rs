@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use approvals_core::ledger::LedgerKey;
 use approvals_core::{
@@ -13,15 +14,16 @@ use serde_json::{Value, json};
 
 use super::microsoft::Microsoft;
 use super::sign::{KEYS, claims};
-use super::{APP, POLICY, SECRET, TENANT, object, people};
+use super::{APP, HOOK, POLICY, SECRET, TENANT, object, people, write_private};
 
 /// The system's clock, put forward by a test.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shifted(Arc<AtomicI64>);
 
 impl Shifted {
-    pub(crate) fn forward(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    pub(crate) fn forward(&self, time: Duration) {
+        let micros = i64::try_from(time.as_micros()).expect("not that long");
+        self.0.fetch_add(micros, Ordering::SeqCst);
     }
 }
 
@@ -43,20 +45,18 @@ pub(crate) struct Bot {
 
 pub(crate) const CHAT: &str = "19:group-1@thread.v2";
 
+/// A configuration that posts there; what it names lies in this folder.
 pub(crate) fn config(posts: &str, folder: &Path) -> Config {
-    write_secret(folder);
-    let text = format!(
-        "version = 1\napp_id = \"{APP}\"\ntenant = \"{TENANT}\"\nsecret = {{ file = \"app.secret\" }}\n{posts}"
-    );
+    let text = written(posts, folder);
     Config::parse(&text, folder).expect("a configuration")
 }
 
-fn write_secret(folder: &Path) {
-    let path = folder.join("app.secret");
-    std::fs::write(&path, SECRET).expect("a file");
-    #[cfg(unix)]
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-        .expect("a mode");
+/// The same as text.
+pub(crate) fn written(posts: &str, folder: &Path) -> String {
+    write_private(&folder.join("app.secret"), SECRET);
+    format!(
+        "version = 1\napp_id = \"{APP}\"\ntenant = \"{TENANT}\"\nsecret = {{ file = \"app.secret\" }}\n{posts}"
+    )
 }
 
 /// A gate that forgets, with the channel; decisions go through the real thing all the same.
@@ -92,8 +92,11 @@ pub(crate) async fn serve(teams: &Teams, gate: &Gate, port: u16) -> String {
 impl Bot {
     /// The channel with the app added to the group chat.
     pub(crate) async fn start(posts: &str) -> Self {
+        super::logs::keep();
         let microsoft = Microsoft::start().await;
         let folder = tempfile::tempdir().expect("a folder");
+        let hook = format!("{}/hook/{HOOK}", microsoft.base);
+        write_private(&folder.path().join("hook.url"), &hook);
         let config = config(posts, folder.path()).in_cloud(microsoft.cloud());
         let teams = Teams::open(config, folder.path()).expect("the channel");
         let clock = Shifted::default();
@@ -113,34 +116,21 @@ impl Bot {
 
     /// What Teams says when the app is added to the group chat.
     pub(crate) fn added(&self) -> Value {
-        let mut activity = self.activity(CHAT, 0);
-        activity["type"] = json!("installationUpdate");
-        activity["action"] = json!("add");
-        activity
-    }
-
-    fn activity(&self, conversation: &str, number: usize) -> Value {
-        json!({
-            "id": "f:1", "channelId": "msteams", "serviceUrl": self.microsoft.service(),
-            "from": {"id": format!("29:user-{number}"), "name": "Person", "aadObjectId": object(number)},
-            "recipient": {"id": format!("28:{APP}")},
-            "conversation": {"id": conversation, "conversationType": "groupChat", "tenantId": TENANT, "isGroup": true},
-            "channelData": {"tenant": {"id": TENANT}},
-        })
+        added(&self.microsoft.service())
     }
 
     /// The click of a person on the newest copy of a request.
     pub(crate) async fn click(&self, request: RequestId, number: usize, verb: &str) -> Value {
-        let (conversation, activity) = self.posted(request).await;
+        let (conversation, message) = self.posted(request).await;
         let card = self.gate.card(request).await.expect("a card");
         let mut data = json!({"request": request.to_string(), "digest": card.digest.to_string(), "policy": card.policy.to_string()});
         if verb == "deny" {
             data["reason"] = json!("not on a Friday");
         }
-        let mut click = self.activity(&conversation, number);
+        let mut click = activity(&self.microsoft.service(), &conversation, number);
         click["type"] = json!("invoke");
         click["name"] = json!("adaptiveCard/action");
-        click["replyToId"] = json!(activity);
+        click["replyToId"] = json!(message);
         click["value"] = json!({"trigger": "manual", "action": {"type": "Action.Execute", "verb": verb, "data": data}});
         click
     }
@@ -169,23 +159,48 @@ impl Bot {
 
     /// Sends an activity with a good token.
     pub(crate) async fn send(&self, activity: &Value) -> (u16, Value) {
-        let token = KEYS[0].token(&claims(&self.microsoft.service()));
-        self.send_as(&[format!("Bearer {token}")], activity).await
+        send_to(&self.url, &self.microsoft.service(), activity).await
     }
 
     /// Sends an activity with these `Authorization` headers.
     pub(crate) async fn send_as(&self, headers: &[String], activity: &Value) -> (u16, Value) {
-        let call = web()
-            .post(format!("{}/api/messages", self.url))
-            .json(activity);
-        let call = headers
-            .iter()
-            .fold(call, |call, header| call.header("authorization", header));
-        let answer = call.send().await.expect("an answer");
-        let status = answer.status().as_u16();
-        let body = answer.bytes().await.expect("a body");
-        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+        sent(&self.url, headers, activity).await
     }
+}
+
+/// What Teams says when the app is added to the group chat.
+pub(crate) fn added(service: &str) -> Value {
+    let mut activity = activity(service, CHAT, 0);
+    activity["type"] = json!("installationUpdate");
+    activity["action"] = json!("add");
+    activity
+}
+
+fn activity(service: &str, conversation: &str, number: usize) -> Value {
+    json!({
+        "id": "f:1", "channelId": "msteams", "serviceUrl": service,
+        "from": {"id": format!("29:user-{number}"), "name": "Person", "aadObjectId": object(number)},
+        "recipient": {"id": format!("28:{APP}")},
+        "conversation": {"id": conversation, "conversationType": "groupChat", "tenantId": TENANT, "isGroup": true},
+        "channelData": {"tenant": {"id": TENANT}},
+    })
+}
+
+/// Sends an activity with a good token.
+pub(crate) async fn send_to(url: &str, service: &str, activity: &Value) -> (u16, Value) {
+    let token = KEYS[0].token(&claims(service));
+    sent(url, &[format!("Bearer {token}")], activity).await
+}
+
+async fn sent(url: &str, headers: &[String], activity: &Value) -> (u16, Value) {
+    let call = web().post(format!("{url}/api/messages")).json(activity);
+    let call = headers
+        .iter()
+        .fold(call, |call, header| call.header("authorization", header));
+    let answer = call.send().await.expect("an answer");
+    let status = answer.status().as_u16();
+    let body = answer.bytes().await.expect("a body");
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
 }
 
 /// A client for plain HTTP on this machine.
@@ -199,6 +214,7 @@ pub(crate) fn web() -> reqwest::Client {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("a client")
 }

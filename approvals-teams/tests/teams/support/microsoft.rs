@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use approvals_core::{Clock as _, SystemClock};
 use approvals_teams::Cloud;
@@ -26,6 +27,16 @@ pub(crate) struct World {
     pub(crate) messages: Vec<(String, String, Value)>,
     /// Statuses that the next calls fail with.
     pub(crate) failures: VecDeque<u16>,
+    /// How many seconds failing calls are asked to wait.
+    pub(crate) retry_after: Option<u64>,
+    /// When we were called, and how: connectors and webhooks, with the app's token or without one.
+    pub(crate) called: Vec<(Instant, String)>,
+    /// What the webhook got.
+    pub(crate) hooked: Vec<Value>,
+    /// What the OpenID document says in place of the usual.
+    pub(crate) openid: Option<Value>,
+    /// The keys that are published in place of the usual.
+    pub(crate) published: Option<Vec<Value>>,
     /// What a member looks like in place of the usual.
     pub(crate) member: Option<Value>,
     /// Bodies that the login saw.
@@ -56,6 +67,7 @@ impl Microsoft {
             .route("/openid", get(openid))
             .route("/openidconfiguration", get(openid))
             .route("/keys", get(keys))
+            .route("/hook/{secret}", post(hook))
             .route("/{tenant}/oauth2/v2.0/token", post(login))
             .route("/amer/v3/conversations", post(create))
             .route(
@@ -88,8 +100,13 @@ impl Microsoft {
         self.world.lock().expect("no test holds it while it fails")
     }
 
-    fn call(&self, headers: &HeaderMap) -> Result<std::sync::MutexGuard<'_, World>, StatusCode> {
+    fn call(
+        &self,
+        what: &str,
+        headers: &HeaderMap,
+    ) -> Result<std::sync::MutexGuard<'_, World>, Failed> {
         let mut world = self.world();
+        world.called.push((Instant::now(), what.to_owned()));
         if headers
             .get("authorization")
             .is_none_or(|value| value != "Bearer app-token")
@@ -97,24 +114,59 @@ impl Microsoft {
             world
                 .wrong
                 .push("a call without the app's token".to_owned());
-            return Err(StatusCode::UNAUTHORIZED);
+            return Err(StatusCode::UNAUTHORIZED.into_response());
         }
-        match world.failures.pop_front() {
-            Some(status) => Err(StatusCode::from_u16(status).expect("a status")),
-            None => Ok(world),
-        }
+        world.fails()?;
+        Ok(world)
     }
 }
 
+/// An answer that is none.
+type Failed = Response;
+
+impl World {
+    /// The next failure, if one is wanted.
+    fn fails(&mut self) -> Result<(), Failed> {
+        let Some(status) = self.failures.pop_front() else {
+            return Ok(());
+        };
+        let status = StatusCode::from_u16(status).expect("a status");
+        let wait = self
+            .retry_after
+            .map(|wait| [("retry-after", wait.to_string())]);
+        Err(match wait {
+            Some(wait) => (status, wait).into_response(),
+            None => status.into_response(),
+        })
+    }
+}
+
+async fn hook(
+    State(it): State<Microsoft>,
+    Path(secret): Path<String>,
+    Json(body): Json<Value>,
+) -> Result<StatusCode, Failed> {
+    let mut world = it.world();
+    world.called.push((Instant::now(), "hook".to_owned()));
+    if secret != super::HOOK {
+        world.wrong.push(format!("another webhook: {secret}"));
+    }
+    world.fails()?;
+    world.hooked.push(body);
+    Ok(StatusCode::ACCEPTED)
+}
+
 async fn openid(State(it): State<Microsoft>) -> Json<Value> {
-    Json(
-        json!({"issuer": "https://api.botframework.com", "authorization_endpoint": "https://invalid.botframework.com", "jwks_uri": format!("{}/keys", it.base), "id_token_signing_alg_values_supported": ["RS256"], "token_endpoint_auth_methods_supported": ["private_key_jwt"]}),
-    )
+    let usual = json!({"issuer": "https://api.botframework.com", "authorization_endpoint": "https://invalid.botframework.com", "jwks_uri": format!("{}/keys", it.base), "id_token_signing_alg_values_supported": ["RS256"], "token_endpoint_auth_methods_supported": ["private_key_jwt"]});
+    let other = it.world().openid.clone();
+    Json(other.unwrap_or(usual))
 }
 
 async fn keys(State(it): State<Microsoft>) -> Json<Value> {
-    it.world().keys_asked += 1;
-    let published: Vec<_> = KEYS.iter().take(3).map(super::sign::Key::jwk).collect();
+    let mut world = it.world();
+    world.keys_asked += 1;
+    let usual = || KEYS.iter().take(3).map(super::sign::Key::jwk).collect();
+    let published = world.published.clone().unwrap_or_else(usual);
     Json(json!({"keys": published}))
 }
 
@@ -142,8 +194,8 @@ async fn create(
     State(it): State<Microsoft>,
     headers: HeaderMap,
     Json(body): Json<Value>,
-) -> Result<Json<Value>, StatusCode> {
-    let mut world = it.call(&headers)?;
+) -> Result<Json<Value>, Failed> {
+    let mut world = it.call("create", &headers)?;
     if body["members"].is_array() {
         return Ok(Json(json!({"id": "a:personal"})));
     }
@@ -165,8 +217,8 @@ async fn send(
     Path(conversation): Path<String>,
     headers: HeaderMap,
     Json(body): Json<Value>,
-) -> Result<Json<Value>, StatusCode> {
-    let mut world = it.call(&headers)?;
+) -> Result<Json<Value>, Failed> {
+    let mut world = it.call("post", &headers)?;
     let activity = format!("act-{}", world.messages.len());
     world.messages.push((conversation, activity.clone(), body));
     Ok(Json(json!({"id": activity})))
@@ -177,14 +229,14 @@ async fn update(
     Path((conversation, activity)): Path<(String, String)>,
     headers: HeaderMap,
     Json(body): Json<Value>,
-) -> Result<Json<Value>, StatusCode> {
-    let mut world = it.call(&headers)?;
+) -> Result<Json<Value>, Failed> {
+    let mut world = it.call("put", &headers)?;
     let known = world
         .messages
         .iter()
         .any(|(at, id, _)| *at == conversation && *id == activity);
     if !known {
-        return Err(StatusCode::NOT_FOUND);
+        return Err(StatusCode::NOT_FOUND.into_response());
     }
     world.messages.push((conversation, activity.clone(), body));
     Ok(Json(json!({"id": activity})))
@@ -194,13 +246,13 @@ async fn member(
     State(it): State<Microsoft>,
     Path((_, member)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Json<Value>, StatusCode> {
-    let world = it.call(&headers)?;
+) -> Result<Json<Value>, Failed> {
+    let world = it.call("member", &headers)?;
     let number = member
         .strip_prefix("29:user-")
         .and_then(|number| number.parse().ok());
     let Some(number) = number else {
-        return Err(StatusCode::NOT_FOUND);
+        return Err(StatusCode::NOT_FOUND.into_response());
     };
     let usual = json!({"id": member, "aadObjectId": object(number), "objectId": object(number), "tenantId": super::TENANT, "userRole": "user", "name": "Person"});
     Ok(Json(world.member.clone().unwrap_or(usual)))

@@ -1,10 +1,13 @@
 //! What these tests share: a stand-in for Microsoft, a gate with the channel, and agents that ask.
 
 pub(crate) mod bot;
+pub(crate) mod logs;
 pub(crate) mod microsoft;
 pub(crate) mod sign;
 
 use std::path::Path;
+use std::process::Command;
+use std::sync::Once;
 use std::time::Duration;
 
 use approvals_core::ports::Filter;
@@ -13,6 +16,8 @@ use approvals_core::{Agent, ApprovalError, Gate, RequestId, Status, requires_app
 pub(crate) const APP: &str = "11111111-2222-4333-8444-555555555555";
 pub(crate) const TENANT: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 pub(crate) const SECRET: &str = "canary-secret-of-the-app";
+/// What makes the address of the webhook a secret.
+pub(crate) const HOOK: &str = "canary-hook";
 
 /// Alex, Megan, Adele, Isaiah: people of the tenant, by number.
 pub(crate) fn object(number: usize) -> String {
@@ -113,4 +118,51 @@ pub(crate) fn script(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/teams/peers")
         .join(name)
+}
+
+/// Runs a check of ours, which says on its own what is wrong.
+pub(crate) fn passes(mut command: Command) {
+    let output = command.output().expect("it runs");
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{command:?}\n{out}\n{err}");
+}
+
+/// Writes a file that nobody else may read.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).expect("a file");
+    set_mode(path, 0o600);
+}
+
+/// Sets who may read a file.
+pub(crate) fn set_mode(path: &Path, mode: u32) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    std::fs::set_permissions(path, mode).expect("a mode");
+}
+
+/// A program of this workspace, with Teams in it: `approvals` or `examples/teams`.
+pub(crate) fn program(name: &str) -> std::path::PathBuf {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        for words in [
+            ["-p", "examples", "--example", "teams"].as_slice(),
+            &[
+                "-p",
+                "approvals-cli",
+                "--features",
+                "teams",
+                "--bin",
+                "approvals",
+            ],
+        ] {
+            let mut build = Command::new(env!("CARGO"));
+            build.args(["build", "-q", "--locked"]).args(words);
+            passes(build);
+        }
+    });
+    // This test runs from `<target>/debug/deps`.
+    let exe = std::env::current_exe().expect("a path");
+    exe.ancestors().nth(2).expect("a target").join(name)
 }
