@@ -1,5 +1,6 @@
 //! Decisions of other kinds: whoever decides, and wherever, the cards in Teams follow.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -102,12 +103,15 @@ impl House {
         let agent = Agent::new("runbook-bot")
             .on_behalf_of("u_0")
             .wait(Duration::ZERO);
-        let before = self.microsoft.world().messages.len();
-        let error = self.gate.enter(agent, work).await.unwrap_err();
-        let copies = until("three copies are posted", async || {
+        let ids = || {
             let world = self.microsoft.world();
-            let new = world.messages.iter().skip(before);
-            let new: Vec<_> = new.map(|(_, id, _)| id.clone()).collect();
+            let ids = world.messages.iter().map(|(_, id, _)| id.clone());
+            ids.collect::<BTreeSet<_>>()
+        };
+        let before = ids();
+        let error = self.gate.enter(agent, work).await.unwrap_err();
+        let copies: Vec<_> = until("three copies are posted", async || {
+            let new: Vec<_> = ids().difference(&before).cloned().collect();
             (new.len() == 3).then_some(new)
         })
         .await;

@@ -39,8 +39,10 @@ async function act (what, words) {
       await page.getByRole('button', { name: 'Deny' }).last().click()
       return await text('Denied: nothing ran')
     case 'go':
-      // To another chat or channel, by its name in the list on the left.
-      return await page.getByText(words, { exact: true }).first().click()
+      // To another chat or channel, by its name in the list on the left, which a narrow page hides.
+      await page.setViewportSize({ width: 1600, height: 900 })
+      await page.getByText(words, { exact: true }).first().click()
+      return await page.setViewportSize({ width: 1100, height: 900 })
     case 'see':
       return await text(words)
     case 'gone':

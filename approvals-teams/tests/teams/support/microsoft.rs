@@ -114,15 +114,25 @@ impl Microsoft {
             world
                 .wrong
                 .push("a call without the app's token".to_owned());
-            return Err(StatusCode::UNAUTHORIZED.into_response());
+            return Err(Failed(StatusCode::UNAUTHORIZED, None));
         }
         world.fails()?;
         Ok(world)
     }
 }
 
-/// An answer that is none.
-type Failed = Response;
+/// An answer that is none, and for how many seconds it asks to be left alone.
+struct Failed(StatusCode, Option<u64>);
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let Self(status, wait) = self;
+        match wait {
+            Some(wait) => (status, [("retry-after", wait.to_string())]).into_response(),
+            None => status.into_response(),
+        }
+    }
+}
 
 impl World {
     /// The next failure, if one is wanted.
@@ -131,13 +141,7 @@ impl World {
             return Ok(());
         };
         let status = StatusCode::from_u16(status).expect("a status");
-        let wait = self
-            .retry_after
-            .map(|wait| [("retry-after", wait.to_string())]);
-        Err(match wait {
-            Some(wait) => (status, wait).into_response(),
-            None => status.into_response(),
-        })
+        Err(Failed(status, self.retry_after))
     }
 }
 
@@ -236,7 +240,7 @@ async fn update(
         .iter()
         .any(|(at, id, _)| *at == conversation && *id == activity);
     if !known {
-        return Err(StatusCode::NOT_FOUND.into_response());
+        return Err(Failed(StatusCode::NOT_FOUND, None));
     }
     world.messages.push((conversation, activity.clone(), body));
     Ok(Json(json!({"id": activity})))
@@ -252,7 +256,7 @@ async fn member(
         .strip_prefix("29:user-")
         .and_then(|number| number.parse().ok());
     let Some(number) = number else {
-        return Err(StatusCode::NOT_FOUND.into_response());
+        return Err(Failed(StatusCode::NOT_FOUND, None));
     };
     let usual = json!({"id": member, "aadObjectId": object(number), "objectId": object(number), "tenantId": super::TENANT, "userRole": "user", "name": "Person"});
     Ok(Json(world.member.clone().unwrap_or(usual)))
