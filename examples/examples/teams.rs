@@ -33,7 +33,7 @@ async fn main() -> Result<ExitCode, Failure> {
         listener.local_addr()?
     );
     let routes = teams.router(gate.clone());
-    let serving = tokio::spawn(async move { axum::serve(listener, routes).await });
+    let serving = axum::serve(listener, routes).into_future();
 
     let work = async {
         ready(&teams, &home).await;
@@ -41,11 +41,11 @@ async fn main() -> Result<ExitCode, Failure> {
     };
     let ended = tokio::select! {
         ended = work => ended,
+        served = serving => Err(served.err().map_or("nobody listens any more".into(), Failure::from)),
         _ = tokio::signal::ctrl_c() => Err("interrupted; what waited is withdrawn".into()),
     };
     // The last change is drawn before the program ends.
     gate.deliver().await?;
-    serving.abort();
     demo::report(&gate, &home, ended).await
 }
 

@@ -39,10 +39,9 @@ async function act (what, words) {
       await page.getByRole('button', { name: 'Deny' }).last().click()
       return await text('Denied: nothing ran')
     case 'go':
-      // To another chat or channel, by its name in the list on the left, which a narrow page hides.
+      // To another chat or channel, by its name in the list on the left, which lies over a narrow page.
       await page.setViewportSize({ width: 1600, height: 900 })
-      await page.getByText(words, { exact: true }).first().click()
-      return await page.setViewportSize({ width: 1100, height: 900 })
+      return await page.getByText(words, { exact: true }).first().click()
     case 'see':
       return await text(words)
     case 'gone':
@@ -58,7 +57,7 @@ async function act (what, words) {
 }
 
 async function picture (name) {
-  if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/teams-${name}.png`, clip: { x: 0, y: 48, width: 600, height: 700 } })
+  if (process.env.PICTURES && page.viewportSize().width === 1100) await page.screenshot({ path: `${process.env.PICTURES}/teams-${name}.png`, clip: { x: 0, y: 48, width: 600, height: 700 } })
 }
 
 const server = http.createServer((request, response) => {
