@@ -16,7 +16,6 @@ use crate::error::{ApprovalError, Code};
 use crate::principal::{Assurance, IdentityKey};
 use crate::review::{
     DOMAIN, Evidence, POST_DOMAIN, PostReview, PostStatement, Review, Statement, VerifiedApprover,
-    still_good,
 };
 use crate::sealed::Disclosure;
 
@@ -196,10 +195,7 @@ pub fn post_review(
     now: Timestamp,
 ) -> Result<PostReview, ApprovalError> {
     let (said, approver) = verify_post(statement, signature)?;
-    let bound = said.reason == reason.commitment;
-    still_good(said.request, said.expires_at, bound, now)?;
-    let review = PostReview::new(approver, said.request, said.action, reason);
-    Ok(review.claiming(said.person).valid_until(said.expires_at))
+    PostReview::signed(said, approver, reason, now)
 }
 
 /// Whether every length in the bytes of a signature is that of what stands there: one that a reader passes

@@ -22,7 +22,9 @@ use crate::digest::sha256;
 use crate::directory::{Passkey, PasskeyKey, PasskeyKind, RpId, passkey_identity};
 use crate::error::{ApprovalError, Code};
 use crate::principal::{Assurance, IdentityKey};
-use crate::review::{DOMAIN, Evidence, Review, Statement, VerifiedApprover};
+use crate::review::{
+    DOMAIN, Evidence, POST_DOMAIN, PostReview, PostStatement, Review, Statement, VerifiedApprover,
+};
 use crate::sealed::Disclosure;
 
 /// What evidence of this kind is called in a record.
@@ -66,11 +68,38 @@ pub fn verify(
     key: &PasskeyKey,
 ) -> Result<(Statement, VerifiedApprover), ApprovalError> {
     let said = Statement::parse(statement)?;
+    Ok((said, proven(DOMAIN, statement, assertion, (rp_id, key))?))
+}
+
+/// Verifies a signed statement of a review after the use, as [`verify`] does a decision.
+///
+/// # Errors
+/// `SignatureInvalid` as [`verify`].
+pub fn verify_post(
+    statement: &[u8],
+    assertion: &Assertion,
+    rp_id: &RpId,
+    key: &PasskeyKey,
+) -> Result<(PostStatement, VerifiedApprover), ApprovalError> {
+    let said = PostStatement::parse(statement)?;
+    Ok((
+        said,
+        proven(POST_DOMAIN, statement, assertion, (rp_id, key))?,
+    ))
+}
+
+/// The account whose passkey signed these bytes.
+fn proven(
+    domain: &[u8],
+    statement: &[u8],
+    assertion: &Assertion,
+    (rp_id, key): (&RpId, &PasskeyKey),
+) -> Result<VerifiedApprover, ApprovalError> {
     let client_data = seen_by_browser(&assertion.client_data, GET, &challenge(statement), rp_id)?;
     seen_by_authenticator(&assertion.authenticator_data, rp_id)?;
     signed(assertion, key)?;
     let identity = passkey_identity(rp_id, key).map_err(|error| refuse(&error.to_string()))?;
-    let body = statement.strip_prefix(DOMAIN).unwrap_or_default();
+    let body = statement.strip_prefix(domain).unwrap_or_default();
     let evidence = Evidence::new(METHOD)
         .with("statement", String::from_utf8_lossy(body))
         .with("site", rp_id.as_str())
@@ -78,8 +107,11 @@ pub fn verify(
         .with("client_data", client_data)
         .with("authenticator_data", base64(&assertion.authenticator_data))
         .with("signature", base64(&assertion.signature));
-    let approver = VerifiedApprover::assertion(identity, Assurance::A3, evidence);
-    Ok((said, approver))
+    Ok(VerifiedApprover::assertion(
+        identity,
+        Assurance::A3,
+        evidence,
+    ))
 }
 
 /// Verifies the evidence of a record again: what was signed, and the account of the key.
@@ -87,6 +119,27 @@ pub fn verify(
 /// # Errors
 /// `SignatureInvalid` as [`verify`], or when the evidence is not exactly what [`verify`] leaves.
 pub fn check(evidence: &Evidence) -> Result<(Statement, IdentityKey), ApprovalError> {
+    checked(DOMAIN, evidence, verify)
+}
+
+/// Verifies the evidence of a review after the use again, as [`check`] does that of a decision.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_post(evidence: &Evidence) -> Result<(PostStatement, IdentityKey), ApprovalError> {
+    checked(POST_DOMAIN, evidence, verify_post)
+}
+
+fn checked<T>(
+    domain: &[u8],
+    evidence: &Evidence,
+    verify: impl Fn(
+        &[u8],
+        &Assertion,
+        &RpId,
+        &PasskeyKey,
+    ) -> Result<(T, VerifiedApprover), ApprovalError>,
+) -> Result<(T, IdentityKey), ApprovalError> {
     let part = |name: &str| {
         let found = evidence.proof.get(name).map(String::as_str);
         found.ok_or_else(|| refuse(&format!("the evidence has no {name}")))
@@ -103,7 +156,7 @@ pub fn check(evidence: &Evidence) -> Result<(Statement, IdentityKey), ApprovalEr
         authenticator_data: bytes("authenticator_data")?,
         signature: bytes("signature")?,
     };
-    let statement = [DOMAIN, part("statement")?.as_bytes()].concat();
+    let statement = [domain, part("statement")?.as_bytes()].concat();
     let (said, approver) = verify(&statement, &assertion, &rp_id, &key)?;
     if approver.evidence() == evidence {
         Ok((said, approver.identity().clone()))
@@ -126,6 +179,21 @@ pub fn review(
 ) -> Result<Review, ApprovalError> {
     let (said, approver) = verify(statement, assertion, passkey.rp_id(), passkey.key())?;
     Review::signed(said, approver, reason, now)
+}
+
+/// The review after the use that a signed statement is, if it is still worth anything.
+///
+/// # Errors
+/// As [`review`].
+pub fn post_review(
+    statement: &[u8],
+    assertion: &Assertion,
+    passkey: &Passkey,
+    reason: Disclosure,
+    now: Timestamp,
+) -> Result<PostReview, ApprovalError> {
+    let (said, approver) = verify_post(statement, assertion, passkey.rp_id(), passkey.key())?;
+    PostReview::signed(said, approver, reason, now)
 }
 
 /// The passkey that an authenticator has just made, ready to be put into a people file by

@@ -66,8 +66,10 @@ const send = async (path, members) => {
 
 const sign = async (form, vote) => {
   const path = `/inbox/r/${form.dataset.id}`;
-  const said = { ...Object.fromEntries(new FormData(form)), vote };
-  const asked = await send(`${path}/challenge`, said);
+  const said = Object.fromEntries(new FormData(form));
+  const asked = vote === 'review'
+    ? await send(`${path}/review`, said)
+    : await send(`${path}/challenge`, { ...said, vote });
   say('Waiting for your passkey …');
   const got = await navigator.credentials.get({
     publicKey: {

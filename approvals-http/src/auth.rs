@@ -139,26 +139,11 @@ impl FromRequestParts<Site> for Reading {
         let hash = bearer(parts)?;
         let person = site.reader(&hash).ok_or_else(unknown)?;
         site.count_look(&person)?;
-        // Whoever has left may not look either, and a directory that cannot tell is a no.
-        let standing = tokio::time::timeout(DIRECTORY, site.people().standing(&person)).await;
-        match standing {
-            Ok(Ok(Some(standing))) if standing.active => Ok(Self { person }),
-            Ok(Ok(_)) => {
-                let message = format!(
-                    "`{person}` is not active in the directory; take the row out of http.toml"
-                );
-                Err(Problem::new(Code::NotEligible, message))
-            }
-            Ok(Err(_)) | Err(_) => {
-                let message = "the directory cannot tell who may look; try again";
-                Err(Problem::new(Code::IdentityUnresolved, message))
-            }
-        }
+        // Whoever has left may not look either.
+        site.still_here(&person).await?;
+        Ok(Self { person })
     }
 }
-
-/// How long the directory may take to say who somebody is.
-const DIRECTORY: std::time::Duration = std::time::Duration::from_secs(5);
 
 pub(crate) fn bearer(parts: &Parts) -> Result<TokenHash, Problem> {
     bearer_text(parts).map(TokenHash::of)

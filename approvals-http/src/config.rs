@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::auth::{Caller, TokenHash};
 use crate::instances::{Provisioner, ProvisionerText};
+use crate::login::oidc::{OidcText, Secret, Settings};
 use crate::webhook::{Endpoint, EndpointText};
 
 /// What `http.toml` says: where to listen, and which token is which agent.
@@ -44,6 +45,7 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) webhooks: Vec<Endpoint>,
     pub(crate) provisioners: BTreeMap<TokenHash, Provisioner>,
+    pub(crate) oidc: Option<Settings>,
 }
 
 /// Where the server listens, and how others reach it.
@@ -68,6 +70,15 @@ impl Address {
             None => format!("http://{}", self.listen),
         }
     }
+
+    /// The URL under which browsers reach the server: where there is no `public_url`, by the name of
+    /// this machine, because that is what passkeys are for.
+    pub(crate) fn in_browsers(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.clone(),
+            None => format!("http://localhost:{}", self.listen.port()),
+        }
+    }
 }
 
 /// What one caller may cost.
@@ -87,6 +98,10 @@ pub(crate) struct Limits {
     pub(crate) streams_per_person: NonZeroU32,
     /// Waits for people that one agent may have open at once.
     pub(crate) waits_per_agent: NonZeroU32,
+    /// How long somebody stays signed in.
+    pub(crate) session: Duration,
+    /// How long somebody stays signed in who does nothing.
+    pub(crate) idle: Duration,
 }
 
 /// A configuration that cannot be loaded; nothing is served with it.
@@ -115,6 +130,7 @@ impl Default for Config {
             limits: LimitsText::default().read(),
             webhooks: Vec::new(),
             provisioners: BTreeMap::new(),
+            oidc: None,
         }
     }
 }
@@ -136,9 +152,11 @@ impl Config {
         let mut config = Self {
             address: Address::read(text.address, text.public_url)?,
             environment: text.environment,
+            oidc: text.oidc.map(OidcText::read).transpose()?,
             limits: text.limits.read(),
             ..Self::default()
         };
+        config.returns_somewhere()?;
         for (name, scope) in text.tools {
             let scope = scope.parse().map_err(invalid)?;
             config.tools.insert(name, scope);
@@ -183,6 +201,42 @@ impl Config {
             config.webhooks.push(endpoint);
         }
         Ok(config)
+    }
+
+    /// The file in the state directory that holds the client secret of `[oidc]`, if one is named:
+    /// whoever reads it must refuse one that others can open.
+    #[must_use]
+    pub fn client_secret_file(&self) -> Option<&str> {
+        match self.oidc.as_ref()?.secret() {
+            Secret::In(file) => Some(file),
+            Secret::None | Secret::Known(_) => None,
+        }
+    }
+
+    /// The same configuration with what stands in that file. Without it nobody can sign in.
+    ///
+    /// # Errors
+    /// [`InvalidConfig`] when it is empty, or there is no `[oidc]`.
+    pub fn with_client_secret(mut self, secret: &str) -> Result<Self, InvalidConfig> {
+        let oidc = self.oidc.take().ok_or_else(|| {
+            InvalidConfig::new("there is no [oidc] in http.toml that the secret is for; add it")
+        })?;
+        self.oidc = Some(oidc.with_secret(secret)?);
+        Ok(self)
+    }
+
+    /// Refuses a provider that would send people, and their codes, over an open line.
+    fn returns_somewhere(&self) -> Result<(), InvalidConfig> {
+        let url = self.address.in_browsers();
+        let local = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
+        let rest = local.iter().find_map(|name| url.strip_prefix(name));
+        let here = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
+        if self.oidc.is_none() || url.starts_with("https://") || here {
+            return Ok(());
+        }
+        Err(InvalidConfig::new(format!(
+            "people would come back from the identity provider to `{url}`, without TLS; say `public_url = \"https://..\"`"
+        )))
     }
 
     /// Where the server listens.
@@ -252,6 +306,7 @@ struct Text {
     environment: Option<String>,
     #[serde(default)]
     limits: LimitsText,
+    oidc: Option<OidcText>,
     #[serde(default)]
     tools: BTreeMap<String, String>,
     #[serde(default)]
@@ -290,6 +345,8 @@ struct LimitsText {
     person_per_minute: Option<NonZeroU32>,
     streams_per_person: Option<NonZeroU32>,
     waits_per_agent: Option<NonZeroU32>,
+    session_s: Option<u64>,
+    idle_s: Option<u64>,
 }
 
 impl AgentText {
@@ -320,6 +377,8 @@ impl LimitsText {
             person_per_minute: many(self.person_per_minute, 600),
             streams_per_person: many(self.streams_per_person, 16),
             waits_per_agent: many(self.waits_per_agent, 1_000),
+            session: Duration::from_secs(self.session_s.unwrap_or(8 * 3_600)),
+            idle: Duration::from_secs(self.idle_s.unwrap_or(3_600)),
         }
     }
 }
@@ -378,5 +437,12 @@ mod tests {
         );
         check("[tools]\nBash = \"shell\"", Some("not a"));
         check("[tools]\nBash = \"shell.run\"", None);
+        let oidc = "[oidc]\nissuer = \"https://id.example\"\nclient_id = \"a\"\namr = [\"mfa\"]\n";
+        check(oidc, None);
+        let at = |url: &str| format!("public_url = \"{url}\"\n{oidc}");
+        check(&at("https://a.example"), None);
+        check(&at("http://localhost:8087"), None);
+        check(&at("http://a.example"), Some("without TLS"));
+        check(&at("http://localhost.a.example"), Some("without TLS"));
     }
 }

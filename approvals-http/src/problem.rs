@@ -111,6 +111,13 @@ impl Problem {
         self.0.status
     }
 
+    /// What a page tells a person: the code, the message, and when to come back.
+    pub(crate) fn told(self) -> (Code, String, Option<u64>) {
+        let found = Code::all().find(|code| code.as_str() == self.0.code);
+        let code = found.unwrap_or(Code::Misuse);
+        (code, self.0.detail, self.0.retry_after)
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &str {

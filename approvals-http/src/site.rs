@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use approvals_core::ports::Directory;
-use approvals_core::{AgentId, Code, Gate, PersonId, Timestamp};
+use approvals_core::{AgentId, Code, Gate, IdentityKey, PersonId, Timestamp};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio_util::sync::CancellationToken;
@@ -87,6 +88,36 @@ impl Site {
         self.0.gate.now()
     }
 
+    /// Refuses whoever is not active in the directory now; a directory that cannot tell is a no.
+    pub(crate) async fn still_here(&self, person: &PersonId) -> Result<(), Problem> {
+        let standing = tokio::time::timeout(DIRECTORY, self.people().standing(person)).await;
+        match standing {
+            Ok(Ok(Some(standing))) if standing.active => Ok(()),
+            Ok(Ok(_)) => Err(Problem::new(
+                Code::NotEligible,
+                format!("`{person}` is not active in the directory; ask whoever keeps it"),
+            )),
+            Ok(Err(_)) | Err(_) => Err(cannot_tell()),
+        }
+    }
+
+    /// Whose account this is, as the directory says now.
+    pub(crate) async fn owner(&self, account: &IdentityKey) -> Result<PersonId, Problem> {
+        let found = tokio::time::timeout(DIRECTORY, self.people().resolve(account)).await;
+        match found {
+            Ok(Ok(Some(person))) => Ok(person),
+            Ok(Ok(None)) => Err(Problem::new(
+                Code::IdentityUnresolved,
+                format!(
+                    "the account `{}` of `{}` is nobody's here; ask whoever keeps people.toml to add it to you",
+                    account.subject(),
+                    account.tenant()
+                ),
+            )),
+            Ok(Err(_)) | Err(_) => Err(cannot_tell()),
+        }
+    }
+
     pub(crate) fn counters(&self) -> &Counters {
         &self.0.counters
     }
@@ -157,6 +188,14 @@ impl fmt::Debug for Site {
             .finish_non_exhaustive()
     }
 }
+
+fn cannot_tell() -> Problem {
+    let message = "the directory cannot tell who may look; try again";
+    Problem::new(Code::IdentityUnresolved, message)
+}
+
+/// How long the directory may take to say who somebody is.
+const DIRECTORY: Duration = Duration::from_secs(5);
 
 fn limited<K: Clone + std::hash::Hash + Eq + fmt::Display>(
     limiter: &DefaultKeyedRateLimiter<K>,

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 
 use approvals_core::{ApprovalError, Code, Gate, PersonId};
-use approvals_http::{Channel, Config, Inbox, Instances, SecretPlace, Server, Webhooks};
+use approvals_http::{
+    Channel, Config, Inbox, Instances, InvalidConfig, SecretPlace, Server, Webhooks,
+};
 use approvals_store::home::Home;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -26,10 +28,7 @@ pub(crate) fn run(cli: &Cli, printer: &Printer, options: &Serve) -> Result<Answe
 
 async fn serve(cli: &Cli, printer: &Printer, options: &Serve) -> Result<Answer, Failure> {
     let home = state::home(cli)?;
-    let config = match home.read_private("http.toml", "HTTP configuration")? {
-        Some(text) => Config::parse(&text).map_err(|error| Failure::usage(&error.to_string()))?,
-        None => Config::default(),
-    };
+    let config = configuration(&home)?;
     let config = match options.listen {
         Some(address) => config
             .listening_on(address)
@@ -86,6 +85,25 @@ pub(super) fn secret(home: &Home, place: &SecretPlace) -> Result<Option<String>,
         SecretPlace::File(name) => home.read_private(name, "secret of a webhook"),
         _ => Ok(None),
     }
+}
+
+/// What `http.toml` says, with the secret that it names.
+fn configuration(home: &Home) -> Result<Config, Failure> {
+    let usage = |error: InvalidConfig| Failure::usage(&error.to_string());
+    let Some(text) = home.read_private("http.toml", "HTTP configuration")? else {
+        return Ok(Config::default());
+    };
+    let config = Config::parse(&text).map_err(usage)?;
+    let Some(file) = config.client_secret_file() else {
+        return Ok(config);
+    };
+    let Some(secret) = home.read_private(file, "client secret")? else {
+        let message = format!(
+            "`{file}`, which http.toml names for the client secret, is not in the state directory; put it there, for its owner only"
+        );
+        return Err(Failure::usage(&message));
+    };
+    config.with_client_secret(&secret).map_err(usage)
 }
 
 /// The lines that let people in on this machine.

@@ -160,6 +160,32 @@ fn a_configuration_that_others_can_write_or_read_is_refused() {
 }
 
 #[test]
+fn a_client_secret_is_read_from_a_file_of_its_own_that_nobody_else_can_open() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let lab = Lab::new();
+    let config = "version = 1\n[oidc]\nissuer = \"http://localhost:1\"\nclient_id = \"a\"\nclient_secret = { file = \"oidc.secret\" }\namr = [\"mfa\"]\n";
+    write_private(&lab.state().join("http.toml"), config);
+    let serve = || lab.run(&["serve", "--listen", "127.0.0.1:0"]);
+    let missing = serve();
+    assert!(
+        missing.code == 2 && missing.err.contains("oidc.secret"),
+        "{missing:?}"
+    );
+    let path = lab.state().join("oidc.secret");
+    write_private(&path, "\n");
+    assert!(serve().err.contains("is empty"));
+    write_private(&path, "s3cr3t-canary\n");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let open = serve();
+    assert!(open.code != 0 && open.err.contains("chmod 600"), "{open:?}");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mut server =
+        approvals_peers::Process::start(lab.command(&["serve", "--listen", "127.0.0.1:0"]));
+    server.line_with("listening on");
+    assert!(!server.printed().concat().contains("s3cr3t-canary"));
+}
+
+#[test]
 fn a_printed_link_leads_its_person_into_the_inbox() {
     let lab = Lab::new();
     let port = approvals_peers::free_port();

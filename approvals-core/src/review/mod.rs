@@ -11,7 +11,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use post::PostReview;
-pub(crate) use statement::{DOMAIN, POST_DOMAIN, still_good};
+use statement::still_good;
+pub(crate) use statement::{DOMAIN, POST_DOMAIN};
 pub use statement::{PostStatement, Statement};
 
 use crate::canonical::Value;

@@ -1,8 +1,10 @@
 //! The look that another person takes after the glass was broken.
 
-use super::VerifiedApprover;
+use super::statement::still_good;
+use super::{PostStatement, VerifiedApprover};
 use crate::clock::Timestamp;
 use crate::digest::ActionDigest;
+use crate::error::ApprovalError;
 use crate::id::{PersonId, RequestId};
 use crate::sealed::Disclosure;
 
@@ -39,6 +41,19 @@ impl PostReview {
             says: None,
             valid_until: None,
         }
+    }
+
+    /// The review that a signed statement is, while it is worth anything.
+    pub(crate) fn signed(
+        said: PostStatement,
+        approver: VerifiedApprover,
+        reason: Disclosure,
+        now: Timestamp,
+    ) -> Result<Self, ApprovalError> {
+        let bound = said.reason == reason.commitment;
+        still_good(said.request, said.expires_at, bound, now)?;
+        let review = Self::new(approver, said.request, said.action, reason);
+        Ok(review.claiming(said.person).valid_until(said.expires_at))
     }
 
     /// The same review, claiming to be this person's: refused unless the account proves it.

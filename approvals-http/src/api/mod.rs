@@ -5,6 +5,7 @@ mod card;
 mod events;
 mod guarded;
 mod instances;
+mod page;
 mod requests;
 mod submission;
 mod view;
@@ -20,9 +21,17 @@ use utoipa_axum::routes;
 use crate::problem::Problem;
 use crate::site::Site;
 
-/// All routes of the API, and their description at `/openapi.json`.
+/// All routes of the API, their description at `/openapi.json`, and a page to try them at
+/// `/openapi`.
 pub(crate) fn routes() -> Router<Site> {
-    let (router, described) = OpenApiRouter::with_openapi(Description::openapi())
+    let (router, described) = description();
+    router
+        .merge(page::routes(&described))
+        .route("/openapi.json", get(async || axum::Json(described)))
+}
+
+fn description() -> (Router<Site>, OpenApi) {
+    OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(requests::ask))
         .routes(routes!(requests::look, requests::cancel))
         .routes(routes!(requests::consume))
@@ -35,8 +44,7 @@ pub(crate) fn routes() -> Router<Site> {
         .routes(routes!(approvals::decide))
         .routes(routes!(events::follow))
         .routes(routes!(crate::metrics::metrics))
-        .split_for_parts();
-    router.route("/openapi.json", get(async || axum::Json(described)))
+        .split_for_parts()
 }
 
 #[derive(utoipa::OpenApi)]

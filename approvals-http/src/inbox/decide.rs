@@ -4,7 +4,7 @@ use approvals_core::digest::{ActionDigest, PolicyDigest};
 use approvals_core::review::{Statement, commit_reason};
 use approvals_core::sealed::Disclosure;
 use approvals_core::webauthn::{self, Assertion};
-use approvals_core::{ApprovalError, Code, RequestId, Review, Vote, id};
+use approvals_core::{ApprovalError, Code, PersonId, RequestId, Review, Vote, id};
 use axum::Json;
 use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{Form, Path, State};
@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::pages::request;
-use super::pending::{Asked, LASTS};
+use super::pending::{Asked, LASTS, Said};
 use super::{Desk, Refused};
+use crate::auth::TokenHash;
 use crate::login::SignedIn;
 
 /// A decision as a page sends it: who decides is never in it.
@@ -59,8 +60,13 @@ pub(super) async fn decide(
     let reason = said.reason()?;
     let approver = session.approver()?;
     let review = Review::new(approver, id, said.digest, said.policy, said.vote);
+    let stale = session.is_stale();
     let review = review.with_reason(reason).claiming(session.person);
-    desk.site().gate().review(review).await?;
+    let counted = desk.site().gate().review(review).await;
+    counted.map_err(|error| match error.code() {
+        Code::AssuranceTooLow if stale => Refused::from(error).again(id),
+        _ => Refused::from(error),
+    })?;
     Ok(Redirect::to(&format!("/inbox/r/{id}")))
 }
 
@@ -83,8 +89,37 @@ fn ask(
 ) -> Result<Value, Refused> {
     let Form(said) = form.map_err(|_| Refused::form())?;
     session.check(&said.csrf)?;
-    let (reason, now, site) = (said.reason()?, desk.site().now(), desk.rp_id()?);
-    let passkeys = desk.people().passkeys(&session.person).iter();
+    let reason = said.reason()?;
+    let statement = Statement::new(
+        (id, said.digest, said.policy, said.vote),
+        session.person.clone(),
+        reason.as_ref(),
+        nonce()?,
+        desk.site().now().after(LASTS),
+    );
+    to_sign(
+        desk,
+        &session.person,
+        secret,
+        Said::Decision(statement, reason),
+    )
+}
+
+/// A word that makes a statement different from every other one.
+pub(super) fn nonce() -> Result<String, ApprovalError> {
+    let nonce = id::random::<16>().map_err(ApprovalError::from)?;
+    Ok(URL_SAFE_NO_PAD.encode(nonce))
+}
+
+/// Keeps what is to be signed, and says what a browser needs for that.
+pub(super) fn to_sign(
+    desk: &Desk,
+    person: &PersonId,
+    session: TokenHash,
+    said: Said,
+) -> Result<Value, Refused> {
+    let site = desk.rp_id()?;
+    let passkeys = desk.people().passkeys(person).iter();
     let credentials: Vec<String> = passkeys
         .filter(|passkey| *passkey.rp_id() == site)
         .map(|passkey| URL_SAFE_NO_PAD.encode(passkey.credential()))
@@ -93,21 +128,9 @@ fn ask(
         let message = "you have no passkey here; enrol one, and ask your operator to add it";
         return Err(Refused::new(Code::NotEligible, message));
     }
-    let nonce = id::random::<16>().map_err(ApprovalError::from)?;
-    let statement = Statement::new(
-        (id, said.digest, said.policy, said.vote),
-        session.person,
-        reason.as_ref(),
-        URL_SAFE_NO_PAD.encode(nonce),
-        now.after(LASTS),
-    );
-    let challenge = webauthn::challenge(&statement.bytes()?);
-    let asked = Asked {
-        statement,
-        reason,
-        session: secret,
-    };
-    let ticket = desk.inbox.unsigned.keep(asked, now)?;
+    let challenge = webauthn::challenge(&said.bytes()?);
+    let asked = Asked { said, session };
+    let ticket = desk.inbox.unsigned.keep(asked, desk.site().now())?;
     Ok(json!({
         "ticket": ticket.reveal(),
         "challenge": URL_SAFE_NO_PAD.encode(challenge),
@@ -128,7 +151,7 @@ pub(super) struct Signed {
     signature: String,
 }
 
-/// Decides with a passkey's signature.
+/// Decides, or reviews what was used, with a passkey's signature.
 pub(super) async fn signed(
     State(desk): State<Desk>,
     signed_in: Result<SignedIn, Refused>,
@@ -149,7 +172,7 @@ async fn count(
     session.check(&sent.csrf)?;
     let now = desk.site().now();
     let asked = desk.inbox.unsigned.take(&sent.ticket, &secret, now)?;
-    if asked.statement.request != id {
+    if asked.said.request() != id {
         return Err(Refused::new(
             Code::ActionMismatch,
             "this signature is for another request",
@@ -170,10 +193,19 @@ async fn count(
         authenticator_data: bytes(&sent.authenticator_data)?,
         signature: bytes(&sent.signature)?,
     };
-    let statement = asked.statement.bytes()?;
-    let review = webauthn::review(&statement, &assertion, passkey, asked.reason, now)?;
-    let tally = desk.site().gate().review(review).await?;
-    Ok(json!({ "status": tally.status }))
+    let (bytes, gate) = (asked.said.bytes()?, desk.site().gate());
+    let status = match asked.said {
+        Said::Decision(_, reason) => {
+            let review = webauthn::review(&bytes, &assertion, passkey, reason, now)?;
+            gate.review(review).await?.status
+        }
+        Said::Review(_, reason) => {
+            let review = webauthn::post_review(&bytes, &assertion, passkey, reason, now)?;
+            gate.post_review(review).await?;
+            gate.card(id).await?.status
+        }
+    };
+    Ok(json!({ "status": status }))
 }
 
 pub(super) fn bytes(base64url: &str) -> Result<Vec<u8>, Refused> {

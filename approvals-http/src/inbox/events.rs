@@ -15,28 +15,34 @@ use crate::login::SignedIn;
 /// Tells how long the log is, whenever that changes; nothing about requests passes here.
 pub(super) async fn stream(
     State(desk): State<Desk>,
-    SignedIn { session, .. }: SignedIn,
+    SignedIn { session, secret }: SignedIn,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
     let slot = desk.site().open_stream(&session.person)?;
     let now = size(&desk).await;
     let first = Event::default().event("hello").data(now.to_string());
-    let changes = unfold((desk, now, Some(first)), |(desk, seen, first)| async move {
-        if let Some(first) = first {
-            return Some((Ok(first), (desk, seen, None)));
-        }
-        loop {
-            let stop = desk.site().stop().clone();
-            tokio::select! {
-                () = stop.cancelled() => return None,
-                () = tokio::time::sleep(LOOK) => {}
+    let changes = unfold(
+        (desk, now, Some(first)),
+        move |(desk, seen, first)| async move {
+            if let Some(first) = first {
+                return Some((Ok(first), (desk, seen, None)));
             }
-            let now = size(&desk).await;
-            if now != seen {
-                let change = Event::default().event("change").data(now.to_string());
-                return Some((Ok(change), (desk, now, None)));
+            loop {
+                let stop = desk.site().stop().clone();
+                tokio::select! {
+                    () = stop.cancelled() => return None,
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+                // Whoever has signed out is told nothing more.
+                let (idle, at) = (desk.site().config().limits.idle, desk.site().now());
+                desk.sessions().of(&secret, idle, at)?;
+                let now = size(&desk).await;
+                if now != seen {
+                    let change = Event::default().event("change").data(now.to_string());
+                    return Some((Ok(change), (desk, now, None)));
+                }
             }
-        }
-    });
+        },
+    );
     // It is free again when the stream is dropped.
     let changes = changes.inspect(move |_| {
         let _held = &slot;

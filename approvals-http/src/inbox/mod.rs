@@ -13,6 +13,7 @@ mod html;
 mod pages;
 mod pending;
 mod refused;
+mod review;
 mod signin;
 mod verify;
 mod view;
@@ -29,6 +30,7 @@ use axum::routing::{get, post};
 use tokio::sync::Mutex;
 
 use crate::config::Address;
+use crate::login::oidc::{CALLBACK, Oidc};
 use crate::login::{Links, Sessions};
 use crate::site::Site;
 use pending::Unsigned;
@@ -93,13 +95,18 @@ impl Inbox {
     }
 
     pub(crate) fn routes(&self, site: Site) -> Router {
+        let base = site.address().in_browsers();
+        let settings = site.config().oidc.clone();
         let desk = Desk {
             inbox: Arc::clone(&self.0),
+            oidc: settings.map(|settings| Arc::new(Oidc::new(settings, &base))),
             site,
         };
         Router::new()
             .route("/", get(signin::home))
             .route("/login", get(signin::show).post(signin::enter))
+            .route("/login/start", get(signin::start))
+            .route(CALLBACK, get(signin::callback))
             .route("/logout", post(signin::leave))
             .route("/inbox", get(pages::pending))
             .route("/inbox/history", get(history::history))
@@ -109,6 +116,7 @@ impl Inbox {
             .route("/inbox/r/{id}", get(pages::one).post(decide::decide))
             .route("/inbox/r/{id}/receipt", get(pages::receipt))
             .route("/inbox/r/{id}/challenge", post(decide::challenge))
+            .route("/inbox/r/{id}/review", post(review::challenge))
             .route("/inbox/r/{id}/signed", post(decide::signed))
             .route("/inbox/assets/inbox.css", get(guard::stylesheet))
             .route("/inbox/assets/inbox.js", get(guard::script))
@@ -130,6 +138,7 @@ impl fmt::Debug for Inbox {
 #[derive(Clone)]
 pub(crate) struct Desk {
     inbox: Arc<Inner>,
+    oidc: Option<Arc<Oidc>>,
     site: Site,
 }
 
@@ -140,6 +149,10 @@ impl Desk {
 
     pub(crate) fn sessions(&self) -> &Sessions {
         &self.inbox.sessions
+    }
+
+    fn oidc(&self) -> Option<&Oidc> {
+        self.oidc.as_deref()
     }
 
     fn people(&self) -> &People {

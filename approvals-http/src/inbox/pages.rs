@@ -1,7 +1,7 @@
 //! The lists, one request, and its receipt: looking, and nothing else.
 
 use approvals_core::ports::Filter;
-use approvals_core::{Card, RequestId, Status};
+use approvals_core::{Assurance, Card, RequestId, Status};
 use askama::Template;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -9,7 +9,7 @@ use axum::http::header;
 use axum::response::{Html, IntoResponse};
 
 use super::refused::draw;
-use super::view::{Change, Frame, Line, Value, Whole, asks, needs};
+use super::view::{Change, Frame, Line, Value, Whole, asks, may_review, needs};
 use super::{Desk, Refused};
 use crate::login::SignedIn;
 
@@ -47,6 +47,10 @@ struct One {
     enough: bool,
     /// Whether this person has a passkey for this site.
     passkeys: bool,
+    /// Where a new login could prove enough, when this one no longer does.
+    again: Option<String>,
+    /// Whether this person may review how the glass was broken.
+    reviews: bool,
 }
 
 pub(super) async fn one(
@@ -61,18 +65,23 @@ pub(super) async fn one(
     let state = state.ok_or_else(nothing)?;
     let before = last_approved(&desk, &card).await?;
     let quorums = state.requirement().map(|taken| taken.quorums().to_vec());
-    let enough = quorums
-        .unwrap_or_default()
-        .iter()
-        .any(|quorum| session.assurance() >= quorum.assurance);
+    let proves = |least: Assurance| {
+        let mut quorums = quorums.iter().flatten();
+        quorums.any(|quorum| least >= quorum.assurance)
+    };
+    let enough = proves(session.assurance());
+    let again = !enough && session.is_stale() && proves(Assurance::A2);
+    let own = asks(&state, &session.person);
     let site = desk.rp_id()?;
     let passkeys = desk.people().passkeys(&session.person);
     let name = desk.people().name(&session.person);
     draw(&One {
         frame: Frame::of("", &session, name),
         it: Whole::of(&card, &state, before.as_ref(), desk.site().now()),
-        own: asks(&state, &session.person),
+        own,
         enough,
+        again: again.then(|| super::refused::again(id)),
+        reviews: !own && may_review(&state, &session.person),
         passkeys: passkeys.iter().any(|passkey| *passkey.rp_id() == site),
     })
 }

@@ -1,22 +1,47 @@
-//! Decisions that wait for a passkey's signature.
+//! Decisions and reviews that wait for a passkey's signature.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use approvals_core::review::Statement;
+use approvals_core::review::{PostStatement, Statement};
 use approvals_core::sealed::Disclosure;
-use approvals_core::{ApprovalError, Code, Timestamp};
+use approvals_core::{ApprovalError, Code, RequestId, Timestamp};
 
 use crate::auth::{Token, TokenHash};
 
 /// What somebody was asked to sign, until they have: good for five minutes, and once.
 #[derive(Debug)]
 pub(super) struct Asked {
-    pub(super) statement: Statement,
-    pub(super) reason: Option<Disclosure>,
+    pub(super) said: Said,
     /// Whose session it was.
     pub(super) session: TokenHash,
+}
+
+/// What is signed, and the reason that it commits to.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// A vote.
+    Decision(Statement, Option<Disclosure>),
+    /// A look at how the glass was broken.
+    Review(PostStatement, Disclosure),
+}
+
+impl Said {
+    pub(super) fn request(&self) -> RequestId {
+        match self {
+            Self::Decision(said, _) => said.request,
+            Self::Review(said, _) => said.request,
+        }
+    }
+
+    /// The bytes that are signed.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>, ApprovalError> {
+        match self {
+            Self::Decision(said, _) => said.bytes(),
+            Self::Review(said, _) => said.bytes(),
+        }
+    }
 }
 
 /// Everything that waits for a signature, and the challenges of passkeys that are being made.

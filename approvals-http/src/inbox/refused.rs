@@ -1,8 +1,8 @@
 //! What a person is told when the answer is no: a page with the stable code.
 
-use approvals_core::{ApprovalError, Code};
+use approvals_core::{ApprovalError, Code, RequestId};
 use askama::Template;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 
 use crate::problem::Problem;
@@ -12,8 +12,8 @@ use crate::problem::Problem;
 pub(crate) enum Refused {
     /// Why, with the code and its status.
     Because(Box<Because>),
-    /// Nobody is signed in: the login page.
-    SignedOut,
+    /// Nobody is signed in: the login page, and back to this request from there.
+    SignedOut(Option<RequestId>),
 }
 
 #[derive(Debug)]
@@ -21,7 +21,8 @@ pub(crate) struct Because {
     code: &'static str,
     status: StatusCode,
     message: String,
-    retry_after: Option<String>,
+    retry_after: Option<u64>,
+    again: Option<RequestId>,
 }
 
 impl Refused {
@@ -32,11 +33,20 @@ impl Refused {
             status: status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             message: message.into(),
             retry_after: None,
+            again: None,
         }))
     }
 
-    pub(crate) fn signed_out() -> Self {
-        Self::SignedOut
+    pub(crate) fn signed_out(request: Option<RequestId>) -> Self {
+        Self::SignedOut(request)
+    }
+
+    /// The same refusal, offering a new login that could prove enough for this request.
+    pub(super) fn again(mut self, request: RequestId) -> Self {
+        if let Self::Because(because) = &mut self {
+            because.again = Some(request);
+        }
+        self
     }
 
     /// A form that cannot be read: a member too many, too few, or twice.
@@ -51,7 +61,7 @@ impl Refused {
     pub(crate) fn into_json(self) -> Response {
         let (status, code, message) = match self {
             Self::Because(because) => (because.status, because.code, because.message),
-            Self::SignedOut => (
+            Self::SignedOut(_) => (
                 StatusCode::UNAUTHORIZED,
                 Code::Unauthenticated.as_str(),
                 "your session has ended; sign in again".to_owned(),
@@ -70,15 +80,12 @@ impl From<ApprovalError> for Refused {
 
 impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
-        let response = problem.clone().into_response();
-        let retry = response.headers().get(header::RETRY_AFTER);
-        let retry = retry.and_then(|after| after.to_str().ok());
-        Self::Because(Box::new(Because {
-            code: Code::RateLimited.as_str(),
-            status: response.status(),
-            message: "you ask faster than is allowed here; come back in a moment".to_owned(),
-            retry_after: retry.map(str::to_owned),
-        }))
+        let (code, message, retry_after) = problem.told();
+        let mut refused = Self::new(code, message);
+        if let Self::Because(because) = &mut refused {
+            because.retry_after = retry_after;
+        }
+        refused
     }
 }
 
@@ -87,25 +94,36 @@ impl From<Problem> for Refused {
 struct Page<'a> {
     code: &'a str,
     message: &'a str,
+    again: Option<String>,
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let because = match self {
-            Self::SignedOut => return Redirect::to("/login").into_response(),
+            Self::SignedOut(None) => return Redirect::to("/login").into_response(),
+            Self::SignedOut(Some(request)) => {
+                return Redirect::to(&format!("/login?request={request}")).into_response();
+            }
             Self::Because(because) => because,
         };
         let page = Page {
             code: because.code,
             message: &because.message,
+            again: because.again.map(again),
         };
         let page = page.render().unwrap_or_else(|_| because.code.to_owned());
         let mut response = (because.status, Html(page)).into_response();
-        if let Some(after) = because.retry_after.and_then(|after| after.parse().ok()) {
+        if let Some(after) = because.retry_after {
+            let after = HeaderValue::from(after);
             response.headers_mut().insert(header::RETRY_AFTER, after);
         }
         response
     }
+}
+
+/// Where somebody proves themselves anew, to come back to a request.
+pub(super) fn again(request: RequestId) -> String {
+    format!("/login/start?again=yes&request={request}")
 }
 
 /// Draws a page.

@@ -2,29 +2,31 @@
 
 use std::net::SocketAddr;
 
-use approvals_core::{Code, PersonId};
+use approvals_core::{Code, PersonId, RequestId};
 use askama::Template;
 use axum::Extension;
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{ConnectInfo, Form, Query, State};
 use axum::http::{HeaderMap, header};
-use axum::response::{AppendHeaders, Html, IntoResponse, Redirect};
+use axum::response::{AppendHeaders, Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::html::Literal;
 use super::refused::draw;
 use super::{Desk, Refused, is_local};
-use crate::login::{self, SignedIn};
+use crate::login::oidc::{self, Oidc, Returned, Wish};
+use crate::login::{self, Proof, SignedIn};
 
 pub(super) async fn home() -> Redirect {
     Redirect::to("/inbox")
 }
 
-/// The secret of a one-time link.
+/// The secret of a one-time link, or where to go after a login.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Link {
     link: Option<String>,
+    request: Option<RequestId>,
 }
 
 #[derive(Template)]
@@ -32,6 +34,15 @@ pub(super) struct Link {
 struct Page {
     link: Option<Offer>,
     used_up: bool,
+    /// Whether people get in by a one-time link.
+    local: bool,
+    provider: Option<Door>,
+}
+
+/// The identity provider that people sign in at.
+struct Door {
+    name: String,
+    href: String,
 }
 
 struct Offer {
@@ -47,11 +58,21 @@ pub(super) async fn show(
     headers: HeaderMap,
     link: Result<Query<Link>, QueryRejection>,
 ) -> Result<Html<String>, Refused> {
-    let Query(Link { link }) = link.map_err(|_| Refused::form())?;
+    let Query(Link { link, request }) = link.map_err(|_| Refused::form())?;
+    let provider = desk.oidc().map(|oidc| Door {
+        name: oidc.name(),
+        href: match request {
+            Some(request) => format!("/login/start?request={request}"),
+            None => "/login/start".to_owned(),
+        },
+    });
+    let local = is_local(desk.site().address()) && !desk.is_secure();
     let Some(secret) = link else {
         return draw(&Page {
             link: None,
             used_up: false,
+            local,
+            provider,
         });
     };
     on_this_machine(&desk, from, &headers)?;
@@ -65,6 +86,8 @@ pub(super) async fn show(
     draw(&Page {
         link: offer,
         used_up,
+        local,
+        provider,
     })
 }
 
@@ -77,7 +100,7 @@ pub(super) async fn enter(
 ) -> Result<impl IntoResponse, Refused> {
     let origin = on_this_machine(&desk, from, &headers)?;
     login::from_our_pages(&headers, &origin)?;
-    let Form(Link { link }) = form.map_err(|_| Refused::form())?;
+    let Form(Link { link, .. }) = form.map_err(|_| Refused::form())?;
     let now = desk.site().now();
     let person = desk.inbox.links.take(&link.unwrap_or_default(), now);
     let person = person.ok_or_else(|| {
@@ -87,12 +110,111 @@ pub(super) async fn enter(
         )
     })?;
     tracing::info!(%person, "signed in by a one-time link");
-    let secret = desk.sessions().open(person, now)?;
-    let cookie = login::cookie(&secret, desk.is_secure());
+    let cookie = open(&desk, &headers, person, Proof::Link)?;
     Ok((
         AppendHeaders([(header::SET_COOKIE, cookie)]),
         Redirect::to("/inbox"),
     ))
+}
+
+/// How a login at the identity provider is wished for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Start {
+    request: Option<RequestId>,
+    again: Option<Yes>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Yes {
+    Yes,
+}
+
+/// Sends the browser to the identity provider.
+pub(super) async fn start(
+    State(desk): State<Desk>,
+    headers: HeaderMap,
+    start: Result<Query<Start>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(Start { request, again }) = start.map_err(|_| Refused::form())?;
+    let oidc = provider(&desk)?;
+    let (ours, home) = (desk.origin(&headers)?, desk.site().address().in_browsers());
+    if ours != home {
+        // The cookie must be there when the provider sends the browser back.
+        let request = request.map(|request| format!("?request={request}"));
+        let place = format!("{home}/login/start{}", request.unwrap_or_default());
+        return Ok(Redirect::to(&place).into_response());
+    }
+    let again = again.is_some();
+    let begun = oidc.begin(Wish { request, again }, desk.site().now());
+    let (secret, place) = begun.await?;
+    let cookie = oidc::flow_cookie(&secret, desk.is_secure());
+    let cookie = AppendHeaders([(header::SET_COOKIE, cookie)]);
+    Ok((cookie, Redirect::to(&place)).into_response())
+}
+
+/// Takes in what the browser brings back from the identity provider, and opens a session.
+pub(super) async fn callback(
+    State(desk): State<Desk>,
+    headers: HeaderMap,
+    back: Result<Query<Returned>, QueryRejection>,
+) -> Response {
+    let gone = AppendHeaders([(header::SET_COOKIE, oidc::flow_gone(desk.is_secure()))]);
+    match back {
+        Ok(Query(back)) => (gone, returned(&desk, &headers, back).await).into_response(),
+        Err(_) => (gone, Refused::form()).into_response(),
+    }
+}
+
+async fn returned(
+    desk: &Desk,
+    headers: &HeaderMap,
+    back: Returned,
+) -> Result<impl IntoResponse + use<>, Refused> {
+    desk.origin(headers)?;
+    let (oidc, now) = (provider(desk)?, desk.site().now());
+    let finished = oidc.finish(headers, desk.is_secure(), back, now);
+    let (login, wish) = finished.await?;
+    let person = desk.site().owner(login.identity()).await?;
+    desk.site().still_here(&person).await?;
+    tracing::info!(%person, "signed in at the identity provider");
+    let cookie = open(desk, headers, person, Proof::Login(login, oidc.fresh()))?;
+    let place = match wish.request {
+        Some(request) => format!("/inbox/r/{request}"),
+        None => "/inbox".to_owned(),
+    };
+    Ok((
+        AppendHeaders([(header::SET_COOKIE, cookie)]),
+        Redirect::to(&place),
+    ))
+}
+
+fn provider(desk: &Desk) -> Result<&Oidc, Refused> {
+    desk.oidc().ok_or_else(|| {
+        Refused::new(
+            Code::NotFound,
+            "there is no identity provider here; name one in http.toml, under [oidc]",
+        )
+    })
+}
+
+/// Opens a session with a secret of its own, whatever the browser brought, and ends the one that it
+/// had. The answer is the cookie.
+fn open(
+    desk: &Desk,
+    headers: &HeaderMap,
+    person: PersonId,
+    proof: Proof,
+) -> Result<String, Refused> {
+    if let Some(old) = login::secret(headers, desk.is_secure()) {
+        desk.sessions().close(&old);
+    }
+    let lasts = desk.site().config().limits.session;
+    let secret = desk
+        .sessions()
+        .open(person, proof, lasts, desk.site().now())?;
+    Ok(login::cookie(&secret, lasts, desk.is_secure()))
 }
 
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use approvals_core::card::Fact;
-use approvals_core::lifecycle::{Glass, RequestState};
+use approvals_core::lifecycle::{Glass, RequestState, Reviewed};
 use approvals_core::ports::RequestRow;
 use approvals_core::text::minute;
 use approvals_core::{Assurance, Card, PersonId, Status, Timestamp, Vote};
@@ -257,6 +257,12 @@ fn votes(card: &Card) -> Vec<(String, &'static str)> {
 /// Who stands behind a request and whose approval therefore cannot count.
 pub(super) fn asks(state: &RequestState, person: &PersonId) -> bool {
     state.requesters().contains(person)
+}
+
+/// Whether the glass was broken, nobody has looked since, and this person did not approve it.
+pub(super) fn may_review(state: &RequestState, person: &PersonId) -> bool {
+    let approved = |vote: &Reviewed| vote.vote == Vote::Approve && vote.person == *person;
+    *state.glass() == Glass::Open && !state.reviews().iter().any(approved)
 }
 
 fn values(facts: &[Fact]) -> BTreeMap<&str, &str> {

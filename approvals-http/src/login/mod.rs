@@ -5,7 +5,10 @@
 //! restart ends every session.
 
 mod link;
+pub(crate) mod oidc;
 mod session;
 
 pub(crate) use link::Links;
-pub(crate) use session::{Session, Sessions, SignedIn, cookie, from_our_pages, gone};
+pub(crate) use session::{
+    Proof, Session, Sessions, SignedIn, cookie, from_our_pages, gone, secret,
+};

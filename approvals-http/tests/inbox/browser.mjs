@@ -1,6 +1,8 @@
 // What the scripts share: a browser, people, and assertions that say what is wrong.
 import { chromium } from 'playwright-core';
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
 
 export const base = process.env.BASE;
 export const launch = () => chromium.launch({
@@ -9,12 +11,16 @@ export const launch = () => chromium.launch({
 });
 
 export const complaints = [];
-export const person = async (browser, link, options = {}) => {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+// A page whose every complaint is kept.
+export const watched = async (context) => {
   const page = await context.newPage();
   page.setDefaultTimeout(15000);
   page.on('pageerror', (error) => complaints.push(`script: ${error.message}`));
-  page.on('console', (line) => { if (line.type() === 'error') complaints.push(`console: ${line.text()}`); });
+  page.on('console', (line) => { if (line.type() === 'error' && line.location().url.startsWith(base)) complaints.push(`console: ${line.text()}`); });
+  return page;
+};
+export const person = async (browser, link, options = {}) => {
+  const page = await watched(await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options }));
   await page.goto(base + link);
   await page.getByRole('button', { name: 'Continue' }).click();
   await page.waitForURL('**/inbox');
@@ -34,4 +40,22 @@ export const text = async (page) => (await page.textContent('main')).replace(/\s
 export const has = async (page, ...parts) => {
   const all = await text(page);
   for (const part of parts) assert(all.includes(part), `${page.url()} lacks «${part}»: ${all.slice(0, 1500)}`);
+};
+
+const axe = readFileSync(createRequire(`${process.env.NODE_PATH}/_.js`).resolve('axe-core/axe.min.js'), 'utf8');
+
+export const accessible = async (page, what) => {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Runtime.evaluate', { expression: axe });
+  const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', {
+    expression: 'axe.run(document).then((r) => JSON.stringify(r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html + " " + n.failureSummary).join(" | ")}`)))',
+    awaitPromise: true, returnByValue: true,
+  });
+  assert(!exceptionDetails, JSON.stringify(exceptionDetails));
+  assert.deepEqual(JSON.parse(result.value), [], `axe-core on ${what}`);
+};
+// Those that docs/inbox.md shows.
+const shown = ['login-desktop-light', 'openapi-desktop-light', 'pending-desktop-light', 'request-desktop-light', 'request-desktop-dark', 'request-phone-dark', 'hostile-desktop-light', 'verify-desktop-light'];
+export const picture = async (page, name) => {
+  if (process.env.IMAGES && shown.includes(name)) await page.screenshot({ path: `${process.env.IMAGES}/inbox-${name}.png` });
 };

@@ -2,9 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use approvals_core::Status;
+use approvals_core::{RequestId, Status};
+use approvals_http::{Config, TokenHash};
 
-use super::support::House;
+use super::oidc::account;
+use super::provider::SECRET;
+use super::support::{House, scale};
 
 /// Runs a script against a server in Chromium; what it prints last is its answer.
 async fn run(script: &str, house: &mut House, variables: &[(&str, String)]) -> String {
@@ -44,18 +47,15 @@ async fn people_read_decide_and_verify_in_a_browser() {
     let entry = made["entry"].as_str().unwrap();
 
     let mut house = House::open(entry).await;
-    let requests = house.requests().await;
+    let mut requests = house.requests().await;
+    requests.push(("glass", house.broken_glass().await));
     let mut variables = vec![
         ("CREDENTIAL", made["credential"].to_string()),
         ("BOB", house.link("u_bob")),
         ("BOB_PLAIN", house.link("u_bob")),
         ("DANA", house.link("u_dana")),
     ];
-    let ids: serde_json::Map<String, serde_json::Value> = requests
-        .iter()
-        .map(|(name, id)| ((*name).to_owned(), id.to_string().into()))
-        .collect();
-    variables.push(("REQUESTS", serde_json::Value::Object(ids).to_string()));
+    variables.push(named(&requests));
     run("inbox.mjs", &mut house, &variables).await;
 
     let expected = [
@@ -64,14 +64,73 @@ async fn people_read_decide_and_verify_in_a_browser() {
         ("restart", Status::Denied),
         ("second", Status::Approved),
         ("third", Status::Approved),
+        ("refuse", Status::Denied),
+        ("glass", Status::Approved),
         ("hostile", Status::Pending),
     ];
     for (name, status) in expected {
         let id = requests.iter().find(|(other, _)| *other == name).unwrap().1;
         assert_eq!(house.gate.card(id).await.unwrap().status, status, "{name}");
     }
-    // The passkey's approval is evidence that needs nobody's word.
+    // The passkey's votes are evidence that needs nobody's word.
     let report = house.gate.journal().verify().await.unwrap();
     assert!(report.passed(), "{:?}", report.findings);
-    assert_eq!(report.reviews.signed, 3);
+    assert_eq!(report.reviews.signed, 5);
+    assert!(report.unreviewed.is_empty());
+}
+
+/// The requests by name, as the scripts take them.
+fn named(requests: &[(&str, RequestId)]) -> (&'static str, String) {
+    let ids: serde_json::Map<String, serde_json::Value> = requests
+        .iter()
+        .map(|(name, id)| ((*name).to_owned(), id.to_string().into()))
+        .collect();
+    ("REQUESTS", serde_json::Value::Object(ids).to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_sign_in_at_a_real_identity_provider() {
+    let (ours, theirs) = (approvals_peers::free_port(), approvals_peers::free_port());
+    let issuer = format!("http://localhost:{theirs}");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/inbox/provider.mjs");
+    let mut command = approvals_peers::node(&script);
+    command
+        .env("ISSUER", &issuer)
+        .env(
+            "REDIRECT",
+            format!("http://localhost:{ours}/login/callback"),
+        )
+        .env("SECRET", SECRET);
+    let mut provider = approvals_peers::Process::start(command);
+    provider.line_with("ready");
+    let config = format!(
+        "version = 1\naddress = \"127.0.0.1:{ours}\"\n[oidc]\nissuer = \"{issuer}\"\nclient_id = \"approvals\"\nclient_secret = {{ file = \"oidc.secret\" }}\namr = [\"mfa\"]\n"
+    );
+    let config = Config::parse(&config).unwrap();
+    let config = config.with_client_secret(SECRET).unwrap();
+    let (bob, dana) = (account(&issuer, "bob-1"), account(&issuer, "dana-1"));
+    let mut house = House::with(config, &[("u_bob", &bob), ("u_dana", &dana)]).await;
+    let mut requests = house.requests().await;
+    requests.push(("scale", house.ask(scale("billing-api".into(), 12)).await));
+    run("oidc.mjs", &mut house, &[named(&requests)]).await;
+    for (name, status) in [
+        ("scale", Status::Approved),
+        ("restart", Status::Denied),
+        ("second", Status::Approved),
+        ("drop", Status::Pending),
+    ] {
+        let id = requests.iter().find(|(other, _)| *other == name).unwrap().1;
+        assert_eq!(house.gate.card(id).await.unwrap().status, status, "{name}");
+    }
+    assert!(house.gate.journal().verify().await.unwrap().passed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_is_tried_from_its_own_page() {
+    let config =
+        Config::default().with_reader(TokenHash::of("apr_reader"), "u_dana".parse().unwrap());
+    let mut house = House::with(config, &[]).await;
+    let requests = house.requests().await;
+    let variables = [named(&requests), ("TOKEN", "apr_reader".to_owned())];
+    run("openapi.mjs", &mut house, &variables).await;
 }

@@ -1,28 +1,10 @@
 // People read, decide and verify, with and without scripts, by hand and by keyboard.
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
-import { authenticator, base, complaints, has, launch, person, text } from './browser.mjs';
+import { accessible, authenticator, base, complaints, has, launch, person, picture } from './browser.mjs';
 
 const requests = JSON.parse(process.env.REQUESTS);
 const at = (name) => `${base}/inbox/r/${requests[name]}`;
-const axe = readFileSync(createRequire(`${process.env.NODE_PATH}/_.js`).resolve('axe-core/axe.min.js'), 'utf8');
-
-const accessible = async (page, what) => {
-  const cdp = await page.context().newCDPSession(page);
-  await cdp.send('Runtime.evaluate', { expression: axe });
-  const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', {
-    expression: 'axe.run(document).then((r) => JSON.stringify(r.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html + " " + n.failureSummary).join(" | ")}`)))',
-    awaitPromise: true, returnByValue: true,
-  });
-  assert(!exceptionDetails, JSON.stringify(exceptionDetails));
-  assert.deepEqual(JSON.parse(result.value), [], `axe-core on ${what}`);
-};
-// Those that docs/inbox.md shows.
-const shown = ['pending-desktop-light', 'request-desktop-light', 'request-desktop-dark', 'request-phone-dark', 'hostile-desktop-light', 'verify-desktop-light'];
-const picture = async (page, name) => {
-  if (process.env.IMAGES && shown.includes(name)) await page.screenshot({ path: `${process.env.IMAGES}/inbox-${name}.png` });
-};
 // Every look of a page: desktop and phone, light and dark.
 const looks = async (page, path, name) => {
   for (const [size, viewport] of [['desktop', { width: 1280, height: 900 }], ['phone', { width: 390, height: 844 }]]) {
@@ -72,12 +54,12 @@ await bob.waitForFunction(() => document.querySelector('#head .status').textCont
 
 // A denial needs a reason, and shows it.
 await bob.goto(at('restart'));
-await bob.getByRole('button', { name: 'Deny' }).click();
+await bob.getByRole('button', { name: 'Deny', exact: true }).click();
 await has(bob, 'a denial needs a reason');
 complaints.length = 0;
 await bob.goto(at('restart'));
 await bob.fill('#reason', 'Not during the <b>freeze</b>.');
-await bob.getByRole('button', { name: 'Deny' }).click();
+await bob.getByRole('button', { name: 'Deny', exact: true }).click();
 await has(bob, 'Denied: Not during the <b>freeze</b>.', 'denied');
 
 // A passkey, where one's own key is asked for.
@@ -88,6 +70,22 @@ assert.equal(await bob.getByRole('button', { name: 'Approve', exact: true }).cou
 await looks(bob, `/inbox/r/${requests.drop}`, 'passkey');
 await bob.getByRole('button', { name: 'Approve with passkey' }).click();
 await bob.waitForFunction(() => document.querySelector('#head .status')?.textContent === 'approved');
+// It denies, too, with a reason, and reviews what broke the glass.
+const status = () => bob.textContent('#say');
+await bob.goto(at('refuse'));
+await bob.getByRole('button', { name: 'Deny with passkey' }).click();
+await bob.waitForFunction(() => document.getElementById('say').textContent.includes('needs a reason'));
+complaints.length = 0;
+await bob.fill('#reason', 'Customers are not ours to drop.');
+await bob.getByRole('button', { name: 'Deny with passkey' }).click();
+await bob.waitForFunction(() => document.querySelector('#head .status')?.textContent === 'denied', undefined, { timeout: 15000 }).catch(async () => assert.fail(await status()));
+await has(bob, 'Denied: Customers are not ours to drop.');
+await bob.goto(at('glass'));
+await has(bob, 'Breaks the glass', 'prod is down', 'its review is open', 'Review of the broken glass');
+await looks(bob, `/inbox/r/${requests.glass}`, 'glass');
+await bob.fill('#found', 'The cluster was down, and this brought it back.');
+await bob.getByRole('button', { name: 'Review with passkey' }).click();
+await bob.waitForFunction(() => !document.getElementById('review') && document.body.textContent.includes('reviewed by u_bob')).catch(async () => assert.fail(await status()));
 
 // By keyboard alone: the list, the request, the decision.
 await bob.goto(`${base}/inbox`);
@@ -154,6 +152,27 @@ for (let i = 1; i < order.length; i += 1) {
   const [before, after] = [order[i - 1], order[i]];
   assert(after[0] > before[0] + 4 || after[1] > before[1], `text is drawn out of order: ${JSON.stringify(order)}`);
 }
+// Pixel by pixel, it looks as if a careful person had written it out; drawn as it came, it would not.
+const value = bob.locator('.value').first();
+const drawn = await value.screenshot();
+const redrawn = async (parts) => {
+  await value.evaluate((element, parts) => {
+    const bdi = document.createElement('bdi');
+    for (const part of parts) {
+      const mark = document.createElement('b');
+      mark.className = 'unseen';
+      mark.textContent = part.unseen ?? '';
+      bdi.append(part.unseen ? mark : part);
+    }
+    element.replaceChildren(bdi);
+  }, parts);
+  return value.screenshot();
+};
+const rest = '<script>window.pwned=1</script><img src=x onerror=window.pwned=2> <https://evil.example|Approve here> [APPROVED](https://evil.example) p\u0430yments';
+const unseen = (text) => ({ unseen: text });
+const literal = ['"rm -rf /srv ', unseen('\\u{202e}'), 'gpj.\\u001b[2K\\r', unseen('\\u{200b}'), unseen('\\u{e0041}'), `${rest}"`];
+assert(drawn.equals(await redrawn(literal)), `the hostile text is not drawn literally: ${await value.innerHTML()}`);
+assert(!drawn.equals(await redrawn([`"rm -rf /srv \u202egpj.\u200b\u{e0041}${rest}"`])), 'the check of pixels sees nothing');
 await looks(bob, `/inbox/r/${requests.hostile}`, 'hostile');
 
 // History, search, receipts, and the log.

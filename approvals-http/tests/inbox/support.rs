@@ -1,15 +1,18 @@
 //! A server with people, and requests that wait for them.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use approvals_core::directory::RpId;
 use approvals_core::ledger::LedgerKey;
+use approvals_core::ports::{Directory, DirectoryError};
 use approvals_core::review::Statement;
 use approvals_core::testing::SoftPasskey;
 use approvals_core::{
-    Agent, ApprovalError, ForgetfulStore, Gate, People, Policy, RequestId, Vote, inventory,
-    requires_approval, webauthn,
+    Agent, ApprovalError, ForgetfulStore, Gate, IdentityKey, People, PersonId, Policy, RequestId,
+    Standing, Vote, inventory, requires_approval, webauthn,
 };
 use approvals_http::{Config, Inbox, Server};
 use axum::Router;
@@ -45,6 +48,16 @@ pub(crate) async fn restart(service: String) -> Result<(), ApprovalError> {
     Ok(())
 }
 
+#[requires_approval(scope = "service.scale")]
+pub(crate) async fn scale(service: String, replicas: u32) -> Result<(), ApprovalError> {
+    Ok(())
+}
+
+#[requires_approval(scope = "cluster.patch")]
+pub(crate) async fn patch(cluster: String) -> Result<(), ApprovalError> {
+    Ok(())
+}
+
 #[requires_approval(scope = "shell.run")]
 pub(crate) async fn shell(command: String, padding: String) -> Result<(), ApprovalError> {
     Ok(())
@@ -60,6 +73,15 @@ require = [{ group = "oncall", n = 2 }]
 id = "drop"
 scope = "db.drop"
 require = [{ group = "oncall", n = 1, min_assurance = "A3" }]
+[[rule]]
+id = "scale"
+scope = "service.scale"
+require = [{ group = "oncall", n = 1, min_assurance = "A2" }]
+[[rule]]
+id = "freeze"
+scope = "cluster.*"
+when = { break_glass = false }
+effect = "deny"
 "#;
 
 /// What an agent that lies and hides would write.
@@ -73,24 +95,33 @@ pub(crate) struct House {
     carol: SoftPasskey,
     erin: SoftPasskey,
     server: Option<Server>,
+    listen: SocketAddr,
+    left: Arc<RwLock<BTreeSet<PersonId>>>,
 }
 
 impl House {
     /// `more` are entries of `u_bob`.
     pub(crate) async fn open(more: &str) -> Self {
+        Self::with(Config::default(), &[("u_bob", more)]).await
+    }
+
+    /// A server of this configuration; `more` are entries of people.
+    pub(crate) async fn with(config: Config, more: &[(&str, &str)]) -> Self {
         let site = || RpId::new("elsewhere.example").unwrap();
         let (carol, erin) = (
             SoftPasskey::p256(site()).unwrap(),
             SoftPasskey::ed25519(site()).unwrap(),
         );
         let person = |id: &str, name: &str, entries: &str| {
+            let more = more.iter().filter(|(person, _)| *person == id);
+            let more: String = more.map(|(_, entry)| *entry).collect();
             format!(
-                "[[person]]\nid = \"{id}\"\nname = \"{name}\"\ngroups = [\"oncall\"]\n{entries}\n"
+                "[[person]]\nid = \"{id}\"\nname = \"{name}\"\ngroups = [\"oncall\"]\n{entries}\n{more}\n"
             )
         };
         let people = [
             "version = 1\n".to_owned(),
-            person("u_bob", "Bob Okafor", more),
+            person("u_bob", "Bob Okafor", ""),
             person("u_dana", "Dana Lindqvist", ""),
             person("u_alice", "Alice Marsh", ""),
             person("u_carol", "Carol", &carol.passkey().entry()),
@@ -111,8 +142,16 @@ impl House {
             .await
             .unwrap();
         let inbox = Inbox::new(people.clone());
-        let server = Server::new(gate.clone(), people, Config::default()).inbox(&inbox);
+        let left = Arc::default();
+        let shifting = Shifting(people, Arc::clone(&left));
+        let listen = match config.address().listen() {
+            usual if usual.port() == 8087 => SocketAddr::from(([127, 0, 0, 1], 0)),
+            given => given,
+        };
+        let server = Server::new(gate.clone(), shifting, config).inbox(&inbox);
         Self {
+            listen,
+            left,
             router: server.router(),
             gate,
             inbox,
@@ -122,16 +161,25 @@ impl House {
         }
     }
 
+    /// From here on this person is not active in the directory any more.
+    pub(crate) fn forget(&self, person: &str) {
+        self.left.write().unwrap().insert(person.parse().unwrap());
+    }
+
     /// Asks and goes away; the request stays.
     pub(crate) async fn ask(
         &self,
         work: impl Future<Output = Result<(), ApprovalError>>,
     ) -> RequestId {
-        let agent = Agent::new("runbook-bot")
-            .on_behalf_of("u_alice")
-            .model("model-x")
-            .rationale("The auditors asked for it; a read-only health check, already approved by the CISO.")
-            .wait(Duration::from_millis(1));
+        self.ask_as(agent(), work).await
+    }
+
+    async fn ask_as(
+        &self,
+        agent: Agent,
+        work: impl Future<Output = Result<(), ApprovalError>>,
+    ) -> RequestId {
+        let agent = agent.wait(Duration::from_millis(1));
         self.gate
             .enter(agent, work)
             .await
@@ -140,26 +188,37 @@ impl House {
             .unwrap()
     }
 
+    /// A use that broke the glass; Carol approved it, and nobody has looked since.
+    pub(crate) async fn broken_glass(&self) -> RequestId {
+        let agent = || agent().break_glass("prod is down").idempotency_key("glass");
+        let id = self.ask_as(agent(), patch("blue".into())).await;
+        self.approve(id, "u_carol", &self.carol).await;
+        self.gate
+            .enter(agent(), patch("blue".into()))
+            .await
+            .unwrap();
+        id
+    }
+
+    async fn approve(&self, id: RequestId, person: &str, key: &SoftPasskey) {
+        let card = self.gate.card(id).await.unwrap();
+        let until = self.gate.now().after(Duration::from_secs(60));
+        let decided = (card.request, card.digest, card.policy, Vote::Approve);
+        let person_id = person.parse().unwrap();
+        let said = Statement::new(decided, person_id, None, person.to_owned(), until);
+        let bytes = said.bytes().unwrap();
+        let signed = key.sign(&bytes).unwrap();
+        let review = webauthn::review(&bytes, &signed, key.passkey(), None, self.gate.now());
+        self.gate.review(review.unwrap()).await.unwrap();
+    }
+
     /// What the pages show: an export like one that was approved before, and three more.
     pub(crate) async fn requests(&self) -> Vec<(&'static str, RequestId)> {
         let before = self
             .ask(export(1, "invoices".into(), 5_000, "s3cr3t-canary".into()))
             .await;
         for (person, key) in [("u_carol", &self.carol), ("u_erin", &self.erin)] {
-            let card = self.gate.card(before).await.unwrap();
-            let until = self.gate.now().after(Duration::from_secs(60));
-            let decided = (card.request, card.digest, card.policy, Vote::Approve);
-            let said = Statement::new(
-                decided,
-                person.parse().unwrap(),
-                None,
-                person.to_owned(),
-                until,
-            );
-            let bytes = said.bytes().unwrap();
-            let signed = key.sign(&bytes).unwrap();
-            let review = webauthn::review(&bytes, &signed, key.passkey(), None, self.gate.now());
-            self.gate.review(review.unwrap()).await.unwrap();
+            self.approve(before, person, key).await;
         }
         vec![
             ("before", before),
@@ -172,6 +231,7 @@ impl House {
             ("restart", self.ask(restart("billing-api".into())).await),
             ("second", self.ask(restart("search-api".into())).await),
             ("third", self.ask(restart("mail-relay".into())).await),
+            ("refuse", self.ask(drop_table("customers".into())).await),
             (
                 "hostile",
                 self.ask(shell(
@@ -191,7 +251,7 @@ impl House {
 
     /// Serves it on a port of this machine, until the test ends.
     pub(crate) async fn serve(&mut self) -> u16 {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = tokio::net::TcpListener::bind(self.listen).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(self.server.take().unwrap().serve(listener));
         port
@@ -227,6 +287,34 @@ impl House {
         let answer = self.send(get(path, Some(cookie))).await;
         assert_eq!(answer.status(), 200, "{path}");
         text(answer).await
+    }
+}
+
+/// The agent that asks for everything here.
+fn agent() -> Agent {
+    Agent::new("runbook-bot")
+        .on_behalf_of("u_alice")
+        .model("model-x")
+        .rationale(
+            "The auditors asked for it; a read-only health check, already approved by the CISO.",
+        )
+}
+
+/// A directory that people leave while the server runs.
+#[derive(Debug)]
+struct Shifting(People, Arc<RwLock<BTreeSet<PersonId>>>);
+
+#[async_trait::async_trait]
+impl Directory for Shifting {
+    async fn resolve(&self, account: &IdentityKey) -> Result<Option<PersonId>, DirectoryError> {
+        Directory::resolve(&self.0, account).await
+    }
+
+    async fn standing(&self, person: &PersonId) -> Result<Option<Standing>, DirectoryError> {
+        if self.1.read().unwrap().contains(person) {
+            return Ok(Some(Standing::disabled(person.clone())));
+        }
+        Directory::standing(&self.0, person).await
     }
 }
 

@@ -56,17 +56,18 @@ pub(super) fn check_post(
     at: Timestamp,
     channels_trusted: bool,
 ) -> Result<(), (Rule, String)> {
-    if review.evidence.method != sshsig::METHOD {
-        if channels_trusted {
-            return Ok(());
+    let signed = match review.evidence.method.as_str() {
+        sshsig::METHOD => sshsig::check_post(&review.evidence),
+        webauthn::METHOD => webauthn::check_post(&review.evidence),
+        _ if channels_trusted => return Ok(()),
+        method => {
+            let method = crate::canonical::clip(method);
+            let message = format!(
+                "a broken glass is reviewed with a signature, and evidence by `{method}` is none"
+            );
+            return Err((Rule::Assurance, message));
         }
-        let method = crate::canonical::clip(&review.evidence.method);
-        let message = format!(
-            "a broken glass is reviewed with a signature, and evidence by `{method}` is none"
-        );
-        return Err((Rule::Assurance, message));
-    }
-    let signed = sshsig::check_post(&review.evidence);
+    };
     let (said, identity) = signed.map_err(|error| (Rule::Signature, error.to_string()))?;
     if identity.to_string() != review.identity {
         let message = format!(
