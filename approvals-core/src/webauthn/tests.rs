@@ -244,6 +244,45 @@ fn what_was_signed_must_be_a_decision_on_this_site_by_a_verified_person() {
     assert!(signs(&client, &[]).is_err());
 }
 
+/// What a person signs of a broken glass is that, in a record, too, and a decision is not.
+#[test]
+fn threat_49_a_review_after_the_use_is_signed_as_such() {
+    let used = (RequestId::from_bytes([1; 16]), ActionDigest::of(b"a"));
+    let until = Timestamp::from_micros(1_000);
+    for passkey in both() {
+        let reason = commit_reason("it was needed").unwrap();
+        let person = "u_dana".parse().unwrap();
+        let said = PostStatement::new(used, person, &reason, "nonce".to_owned(), until);
+        let bytes = said.bytes().unwrap();
+        let signed = passkey.sign(&bytes).unwrap();
+        let (site, key) = (passkey.passkey().rp_id(), passkey.passkey().key());
+        let (read, approver) = verify_post(&bytes, &signed, site, key).unwrap();
+        assert_eq!(read, said);
+        let (again, identity) = check_post(approver.evidence()).unwrap();
+        assert_eq!((again, &identity), (said, approver.identity()));
+        assert!(check(approver.evidence()).is_err(), "it is no decision");
+        assert!(verified(&passkey, &bytes, &signed).is_err());
+        let decision = statement(Vote::Approve).bytes().unwrap();
+        let decided = passkey.sign(&decision).unwrap();
+        assert!(verify_post(&decision, &decided, site, key).is_err());
+        assert!(verify_post(&bytes, &decided, site, key).is_err());
+        let (_, decider) = verified(&passkey, &decision, &decided).unwrap();
+        assert!(check_post(decider.evidence()).is_err(), "it is no review");
+        let at = |now| post_review(&bytes, &signed, passkey.passkey(), reason.clone(), now);
+        assert!(at(Timestamp::from_micros(999)).is_ok());
+        assert_eq!(at(until).unwrap_err().code(), Code::Expired);
+        let other = commit_reason("it was needed").unwrap();
+        let error = post_review(
+            &bytes,
+            &signed,
+            passkey.passkey(),
+            other,
+            Timestamp::from_micros(1),
+        );
+        assert_eq!(error.unwrap_err().code(), Code::ActionMismatch);
+    }
+}
+
 #[test]
 fn a_signed_decision_is_worth_something_for_a_time_and_with_its_reason() {
     let passkey = SoftPasskey::p256(site()).unwrap();

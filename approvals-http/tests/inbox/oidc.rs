@@ -21,6 +21,9 @@ fn config(issuer: &str, more: &str) -> Config {
     config.with_client_secret(&format!("{SECRET}\n")).unwrap()
 }
 
+/// What a provider says differently.
+type Change = fn(&mut Value);
+
 /// The entry of somebody's account in the people file.
 pub(crate) fn account(issuer: &str, subject: &str) -> String {
     format!(
@@ -90,7 +93,7 @@ impl House {
     }
 
     /// An honest login; the answer is the cookie of the session.
-    async fn log_in(&self, provider: &Provider, path: &str, change: fn(&mut Value)) -> String {
+    async fn log_in(&self, provider: &Provider, path: &str, change: Change) -> String {
         let begun = self.begin(path).await;
         let mut claims = begun.claims(provider, self);
         change(&mut claims);
@@ -124,7 +127,7 @@ const RS: &str = r#"{"alg":"RS256","kid":"rsa","typ":"JWT"}"#;
 const ES: &str = r#"{"alg":"ES256","kid":"ec"}"#;
 
 /// What a token turns out to be worth.
-async fn check(what: &str, header: &str, with: With, change: fn(&mut Value), expected: &str) {
+async fn check(what: &str, header: &str, with: With, change: Change, expected: &str) {
     let (provider, house) = open("").await;
     let begun = house.begin("/login/start").await;
     let mut claims = begun.claims(&provider, &house);
@@ -155,7 +158,7 @@ async fn check(what: &str, header: &str, with: With, change: fn(&mut Value), exp
 #[tokio::test]
 async fn threat_24_a_token_counts_only_if_the_provider_signed_it() {
     const NO: &str = "Unauthenticated";
-    let same: fn(&mut Value) = |_| {};
+    let same: Change = |_| {};
     for (what, header, with, expected) in [
         ("RS256", RS, With::Rsa, ""),
         ("ES256", ES, With::Ec, ""),
@@ -223,7 +226,7 @@ async fn threat_24_a_token_counts_only_if_the_provider_signed_it() {
 async fn threat_24_a_token_counts_only_for_us_now_and_for_this_login() {
     const NO: &str = "Unauthenticated";
     const LOW: &str = "AssuranceTooLow";
-    let cases: [(&str, fn(&mut Value), &str); 25] = [
+    let cases: [(&str, Change, &str); 25] = [
         ("another nonce", |it| it["nonce"] = json!("apr_x"), NO),
         ("no nonce", |it| it["nonce"] = Value::Null, NO),
         ("another audience", |it| it["aud"] = json!("other"), NO),
@@ -294,7 +297,7 @@ fn later(claims: &mut Value, name: &str, seconds: i64) {
 #[tokio::test]
 async fn threat_16_and_21_an_account_is_somebodys_by_issuer_and_subject_alone() {
     const NOBODY: &str = "IdentityUnresolved";
-    let cases: [(&str, fn(&mut Value)); 5] = [
+    let cases: [(&str, Change); 5] = [
         ("a stranger", |it| it["sub"] = json!("mallory-1")),
         ("by e-mail", |it| {
             it["sub"] = json!("mallory-1");

@@ -42,7 +42,7 @@ assert.deepEqual(new Set(found), new Set([requests.export, requests.before]));
 // One request, a path that is filled in, and what an agent wrote drawn as text.
 const one = await send('/v1/approvals/{id}', 'GET', (form) => form.locator('[name=id]').fill(requests.hostile));
 assert.equal(one.status, '200');
-assert((await one.body()).includes('<script>window.pwned=1</script>'));
+assert(JSON.stringify(await parsed(one)).includes('<script>window.pwned=1</script>'));
 assert.equal(await page.evaluate(() => window.pwned ?? null), null);
 
 // A body that begins with what it must have, and a stream that ends when one has seen enough.
