@@ -156,7 +156,6 @@ impl Config {
             limits: text.limits.read(),
             ..Self::default()
         };
-        config.returns_somewhere()?;
         for (name, scope) in text.tools {
             let scope = scope.parse().map_err(invalid)?;
             config.tools.insert(name, scope);
@@ -200,7 +199,7 @@ impl Config {
             }
             config.webhooks.push(endpoint);
         }
-        Ok(config)
+        config.returns_somewhere().map(|()| config)
     }
 
     /// The file in the state directory that holds the client secret of `[oidc]`, if one is named:
