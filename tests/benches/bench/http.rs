@@ -205,7 +205,11 @@ async fn decisions(gate: &Gate, at: SocketAddr, clients: usize) -> Timed {
         run(decided).await;
         begin(&remote, number, &mut waiting);
     }
-    drop(waiting);
+    // Whoever still waits goes away, which withdraws what it asked: the next round begins with nothing.
+    for call in waiting.into_values() {
+        call.abort();
+        let _ = call.await;
+    }
     remote.flush().await;
     timed
 }
