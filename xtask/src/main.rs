@@ -13,7 +13,7 @@ usage: cargo xtask <command>
   test [--full]    everything: set-up, fmt, clippy, tidy, tests and doctests, docs, features, MSRV, deny
   tidy             the rules no compiler checks: module order, sizes, evidence constructors, text
   measure          size and documentation figures per crate
-  bench [args]     the benchmarks, in release mode
+  bench [args]     the benchmarks: ours, floors and rivals; or `bench growth`
   setup [--full]   install what a fresh machine lacks
   help             this text
 
