@@ -45,6 +45,10 @@ export const has = async (page, ...parts) => {
 const axe = readFileSync(createRequire(`${process.env.NODE_PATH}/_.js`).resolve('axe-core/axe.min.js'), 'utf8');
 
 export const accessible = async (page, what) => {
+  // Half way from light to dark a colour is neither.
+  await page.evaluate(() => Promise.allSettled(
+    document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished),
+  ));
   const cdp = await page.context().newCDPSession(page);
   await cdp.send('Runtime.evaluate', { expression: axe });
   const { result, exceptionDetails } = await cdp.send('Runtime.evaluate', {
