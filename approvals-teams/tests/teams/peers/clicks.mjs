@@ -15,6 +15,23 @@ await page.goto(base)
 await page.getByRole('textbox').first().waitFor()
 const text = words => page.getByText(words).last().waitFor({ timeout: 20_000 })
 
+let place
+const enter = () => page.getByText(place, { exact: true }).first().click()
+
+// Opens the reason of a denial. A busy Playground sometimes leaves a chat, or draws it again under the click.
+async function opened () {
+  for (let tries = 3; ; tries--) {
+    try {
+      await text('Approval wanted')
+      await page.getByRole('button', { name: 'Deny' }).last().click({ timeout: 10_000 })
+      return await page.locator('textarea').last().waitFor({ timeout: 10_000 })
+    } catch (error) {
+      if (tries === 1) throw error
+      if (place) await enter()
+    }
+  }
+}
+
 async function act (what, words) {
   switch (what) {
     case 'say':
@@ -28,9 +45,7 @@ async function act (what, words) {
       await page.getByRole('button', { name: 'Approve' }).last().click()
       return await text(words)
     case 'deny':
-      await text('Approval wanted')
-      await page.getByRole('button', { name: 'Deny' }).last().click()
-      await page.locator('textarea').last().waitFor()
+      await opened()
       // Without a reason nothing is sent.
       await page.getByRole('button', { name: 'Deny' }).last().click()
       await text('Say why, in a few words')
@@ -41,7 +56,8 @@ async function act (what, words) {
     case 'go':
       // To another chat or channel, by its name in the list on the left, which lies over a narrow page.
       await page.setViewportSize({ width: 1600, height: 900 })
-      return await page.getByText(words, { exact: true }).first().click()
+      place = words
+      return await enter()
     case 'see':
       return await text(words)
     case 'gone':
