@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::command::{Failure, Invocation, Outcome};
 
 /// Words that belong to the parts of the tests' own benchmark; the rest is the comparison's.
-const PARTS: &[&str] = &["overhead", "durable", "verify", "http"];
+const PARTS: &[&str] = &["overhead", "pending", "durable", "verify", "http"];
 
 /// Runs the comparison with floors and rivals, or `growth`, or a part of the tests' own benchmark.
 ///
