@@ -7,7 +7,7 @@ use approvals_http::{Config, TokenHash};
 
 use super::oidc::account;
 use super::provider::SECRET;
-use super::support::{House, scale};
+use super::support::{House, scale, shell};
 
 /// Runs a script against a server in Chromium; what it prints last is its answer.
 async fn run(script: &str, house: &mut House, variables: &[(&str, String)]) -> String {
@@ -133,4 +133,33 @@ async fn the_api_is_tried_from_its_own_page() {
     let requests = house.requests().await;
     let variables = [named(&requests), ("TOKEN", "apr_reader".to_owned())];
     run("openapi.mjs", &mut house, &variables).await;
+}
+
+/// What an agent may write, by name, from the list that the script judges the pages by.
+fn corpus() -> Vec<(String, String)> {
+    let rows: Vec<serde_json::Value> = serde_json::from_str(include_str!("hostile.json")).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let written = |raw: &serde_json::Value| match raw.as_array().map(Vec::as_slice) {
+        Some([begin, again, times, end]) => {
+            let times = usize::try_from(times.as_u64().unwrap()).unwrap();
+            text(begin) + &text(again).repeat(times) + &text(end)
+        }
+        _ => text(raw),
+    };
+    let rows = rows.iter();
+    rows.map(|row| (text(&row["name"]), written(&row["raw"])))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn threats_7_to_12_what_hides_or_lies_is_drawn_literally_in_document_and_pixels() {
+    let mut house = House::open("").await;
+    let mut requests = Vec::new();
+    let corpus = corpus();
+    for (name, raw) in &corpus {
+        let id = house.ask(shell(raw.clone(), String::new())).await;
+        requests.push((name.as_str(), id));
+    }
+    let variables = [named(&requests), ("BOB", house.link("u_bob"))];
+    run("hostile.mjs", &mut house, &variables).await;
 }
