@@ -315,7 +315,7 @@ impl Word {
     fn of_swapping(one: &AuditRecord, other: &AuditRecord) -> Self {
         let leans = |one: &AuditRecord, other: &AuditRecord| match one.kind() {
             "log.genesis" => true,
-            "identity.linked" => other.kind() == "review.recorded",
+            "identity.linked" => false,
             "policy.loaded" => ["request.created", "permit.consumed"].contains(&other.kind()),
             // What was refused, or told to people, changes nothing.
             "review.refused" | "permit.refused" | "notice.sent" | "notice.failed" => false,
@@ -324,7 +324,9 @@ impl Word {
                 one.request().is_some() && one.request() == other.request() && !told
             }
         };
-        Self::owners(!leans(one, other) && !leans(other, one))
+        // A link is for the vote behind it; in front of one that it is not for, it says nothing more.
+        let links = one.kind() == "identity.linked" && other.kind() == "review.recorded";
+        Self::owners(!links && !leans(one, other) && !leans(other, one))
     }
 
     fn of_doubling(record: &AuditRecord) -> Self {
