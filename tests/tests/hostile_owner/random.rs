@@ -326,7 +326,10 @@ impl Word {
         };
         // A link is for the vote behind it; in front of one that it is not for, it says nothing more.
         let links = one.kind() == "identity.linked" && other.kind() == "review.recorded";
-        Self::owners(!links && !leans(one, other) && !leans(other, one))
+        // Of two approvals either could have been the first: both count, and the owner says when.
+        let approves = |record: &AuditRecord| matches!(&record.entry, Entry::Request(_, Event::Reviewed(vote)) if vote.vote == Vote::Approve);
+        let alike = approves(one) && approves(other);
+        Self::owners(alike || (!links && !leans(one, other) && !leans(other, one)))
     }
 
     fn of_doubling(record: &AuditRecord) -> Self {
