@@ -4,7 +4,7 @@ use approvals_core::digest::{ActionDigest, PolicyDigest};
 use approvals_core::review::{Statement, commit_reason};
 use approvals_core::sealed::Disclosure;
 use approvals_core::webauthn::{self, Assertion};
-use approvals_core::{ApprovalError, Code, PersonId, RequestId, Review, Vote, id};
+use approvals_core::{ApprovalError, Code, PersonId, RequestId, Review, Timestamp, Vote, id};
 use axum::Json;
 use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{Form, Path, State};
@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::pages::request;
@@ -70,49 +71,72 @@ pub(super) async fn decide(
     Ok(Redirect::to(&format!("/inbox/r/{id}")))
 }
 
-/// What a passkey has to sign for this decision.
-pub(super) async fn challenge(
+/// What a page sends to have it signed with a passkey.
+pub(super) trait ToSign: DeserializeOwned {
+    /// The token of the session's own pages.
+    fn csrf(&self) -> &str;
+
+    /// What this person signs, under this word and until then.
+    fn said(
+        self,
+        id: RequestId,
+        person: PersonId,
+        nonce: String,
+        until: Timestamp,
+    ) -> Result<Said, Refused>;
+}
+
+impl ToSign for Decision {
+    fn csrf(&self) -> &str {
+        &self.csrf
+    }
+
+    fn said(
+        self,
+        id: RequestId,
+        person: PersonId,
+        nonce: String,
+        until: Timestamp,
+    ) -> Result<Said, Refused> {
+        let reason = self.reason()?;
+        let decided = (id, self.digest, self.policy, self.vote);
+        let statement = Statement::new(decided, person, reason.as_ref(), nonce, until);
+        Ok(Said::Decision(statement, reason))
+    }
+}
+
+/// What a passkey has to sign for what a page sends.
+pub(super) async fn challenge<T: ToSign>(
     State(desk): State<Desk>,
     signed_in: Result<SignedIn, Refused>,
     id: Result<Path<String>, PathRejection>,
-    form: Result<Form<Decision>, FormRejection>,
+    form: Result<Form<T>, FormRejection>,
 ) -> Response {
     let asked = async { ask(&desk, signed_in?, request(id)?, form) };
     json_or_refusal(asked.await)
 }
 
-fn ask(
+fn ask<T: ToSign>(
     desk: &Desk,
     SignedIn { session, secret }: SignedIn,
     id: RequestId,
-    form: Result<Form<Decision>, FormRejection>,
+    form: Result<Form<T>, FormRejection>,
 ) -> Result<Value, Refused> {
-    let Form(said) = form.map_err(|_| Refused::form())?;
-    session.check(&said.csrf)?;
-    let reason = said.reason()?;
-    let statement = Statement::new(
-        (id, said.digest, said.policy, said.vote),
-        session.person.clone(),
-        reason.as_ref(),
-        nonce()?,
-        desk.site().now().after(LASTS),
-    );
-    to_sign(
-        desk,
-        &session.person,
-        secret,
-        Said::Decision(statement, reason),
-    )
+    let Form(form) = form.map_err(|_| Refused::form())?;
+    session.check(form.csrf())?;
+    let until = desk.site().now().after(LASTS);
+    let said = form.said(id, session.person.clone(), nonce()?, until)?;
+    to_sign(desk, &session.person, secret, said)
 }
 
 /// A word that makes a statement different from every other one.
-pub(super) fn nonce() -> Result<String, ApprovalError> {
+fn nonce() -> Result<String, ApprovalError> {
     let nonce = id::random::<16>().map_err(ApprovalError::from)?;
     Ok(URL_SAFE_NO_PAD.encode(nonce))
 }
 
 /// Keeps what is to be signed, and says what a browser needs for that.
-pub(super) fn to_sign(
+fn to_sign(
     desk: &Desk,
     person: &PersonId,
     session: TokenHash,

@@ -115,8 +115,14 @@ impl Inbox {
             .route("/inbox/events", get(events::stream))
             .route("/inbox/r/{id}", get(pages::one).post(decide::decide))
             .route("/inbox/r/{id}/receipt", get(pages::receipt))
-            .route("/inbox/r/{id}/challenge", post(decide::challenge))
-            .route("/inbox/r/{id}/review", post(review::challenge))
+            .route(
+                "/inbox/r/{id}/challenge",
+                post(decide::challenge::<decide::Decision>),
+            )
+            .route(
+                "/inbox/r/{id}/review",
+                post(decide::challenge::<review::Found>),
+            )
             .route("/inbox/r/{id}/signed", post(decide::signed))
             .route("/inbox/assets/inbox.css", get(guard::stylesheet))
             .route("/inbox/assets/inbox.js", get(guard::script))
