@@ -7,31 +7,19 @@ use std::time::Duration;
 
 use approvals_core::gate::{ApprovalGate as _, Call, LocalSigner};
 use approvals_core::ledger::{
-    KeyEnd, KeyRevocation, LedgerKey, Report, Secrets, SignedCheckpoint, VerifierKey,
+    KeyEnd, KeyRevocation, Report, Secrets, SignedCheckpoint, VerifierKey,
 };
 use approvals_core::ports::{SignError, Signer};
 use approvals_core::testing::TokioClock;
 use approvals_core::{ApprovalError, Code, Gate, Journal, Opening, Outcome, key_chain};
 use async_trait::async_trait;
 use support::disk::Disk;
-use support::house::{House, origin};
+use support::house::{House, key, signer, vkey};
 use support::trap::Lasting;
 use support::{Effects, bot, check, count, drop_table, records, stored};
 
 const AUTO: &str = "[[rule]]\nid = \"auto\"\nscope = \"db.drop\"\neffect = \"auto\"\n";
 const RECOVERY: char = 'R';
-
-fn key(name: char) -> LedgerKey {
-    LedgerKey::from_seed(&[name as u8; 32]).unwrap()
-}
-
-fn vkey(name: char) -> VerifierKey {
-    key(name).vkey(&origin())
-}
-
-fn signer(name: char) -> LocalSigner {
-    LocalSigner::new(key(name), &origin())
-}
 
 /// A house on this disk that signs with this key and lets everything through.
 fn house(disk: &Disk, name: char) -> House {

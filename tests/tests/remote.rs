@@ -13,7 +13,7 @@ use approvals_remote::RemoteGate;
 
 use support::house::House;
 use support::people::vote;
-use support::served::{OTHER, Served, lost, while_waiting};
+use support::served::{OTHER, Served, call, lost, while_waiting};
 use support::{Effects, bot, drop_table, hasty, kinds, verify};
 
 #[requires_approval(
@@ -45,15 +45,6 @@ struct DropTable {
 #[requires_approval(scope = "db.drop", skip(effects))]
 fn drop_now(effects: &Effects, table: &str) -> Result<usize, ApprovalError> {
     Ok(effects.happen())
-}
-
-fn call(
-    gate: &RemoteGate,
-    agent: Agent,
-    effects: &Effects,
-) -> impl Future<Output = Result<usize, ApprovalError>> + use<> {
-    let (gate, effects) = (gate.clone(), effects.clone());
-    async move { gate.enter(agent, drop_table(effects, "users".into())).await }
 }
 
 async fn status(served: &Served, request: RequestId) -> Status {

@@ -7,24 +7,15 @@ mod support;
 
 use approvals_core::id::{BootId, RecordId};
 use approvals_core::ledger::{
-    Checkpoint, Frontier, Hash, KeyRevocation, KeyRotation, LedgerKey, Report, SignedCheckpoint,
-    StoredRecord, Verifier, VerifierKey, WitnessKey, WitnessPolicy, leaf_hash, sign_note,
-    signature_line,
+    Checkpoint, Frontier, Hash, KeyRevocation, KeyRotation, Report, SignedCheckpoint, StoredRecord,
+    Verifier, WitnessKey, WitnessPolicy, leaf_hash, sign_note, signature_line,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use support::house::origin;
+use support::house::{key, origin, vkey};
 
 const RECOVERY: char = 'R';
-
-fn key(name: char) -> LedgerKey {
-    LedgerKey::from_seed(&[name as u8; 32]).unwrap()
-}
-
-fn vkey(name: char) -> VerifierKey {
-    key(name).vkey(&origin())
-}
 
 /// A log in the hands of somebody who holds every key.
 #[derive(Default)]

@@ -17,17 +17,8 @@ use serde_json::{Value, json};
 
 use support::house::House;
 use support::people::{Crew, vote};
-use support::served::{OTHER, Seen, Served, answer, while_waiting};
-use support::{Effects, bot, count, drop_table, guarded, kinds, shown, swap, verify};
-
-fn call(
-    gate: &RemoteGate,
-    agent: Agent,
-    effects: &Effects,
-) -> impl Future<Output = Result<usize, ApprovalError>> + use<> {
-    let (gate, effects) = (gate.clone(), effects.clone());
-    async move { gate.enter(agent, drop_table(effects, "users".into())).await }
-}
+use support::served::{OTHER, Seen, Served, answer, call, while_waiting};
+use support::{Effects, bot, count, guarded, kinds, shown, swap, verify};
 
 /// The same answer with one member changed.
 fn with(body: &Value, path: &str, value: Value) -> Response<Body> {

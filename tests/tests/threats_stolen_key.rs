@@ -8,31 +8,17 @@ use std::time::Duration;
 
 use approvals_core::anchor::Anchoring;
 use approvals_core::clock::{Clock, SystemClock};
-use approvals_core::gate::LocalSigner;
 use approvals_core::ledger::{
-    Entry, KeyRevocation, LedgerKey, LogEvent, Report, Secrets, StoredRecord, Verifier,
-    VerifierKey, WitnessPolicy,
+    Entry, KeyRevocation, LogEvent, Report, Secrets, StoredRecord, Verifier, WitnessPolicy,
 };
 use approvals_core::ports::Witness;
 use approvals_core::{Gate, Journal, Opening};
 use support::disk::Disk;
-use support::house::{House, ledger_key, origin};
+use support::house::{House, key, ledger_key, signer, vkey};
 use support::witness::{FakeWitness, until};
 use support::{Effects, bot, drop_table, records, stored};
 
 const AUTO: &str = "[[rule]]\nid = \"auto\"\nscope = \"db.drop\"\neffect = \"auto\"\n";
-
-fn key(name: char) -> LedgerKey {
-    LedgerKey::from_seed(&[name as u8; 32]).unwrap()
-}
-
-fn vkey(name: char) -> VerifierKey {
-    key(name).vkey(&origin())
-}
-
-fn signer(name: char) -> LocalSigner {
-    LocalSigner::new(key(name), &origin())
-}
 
 /// A log that begins with key `a`, names the recovery key `R`, and is cosigned by one witness.
 struct Log {
@@ -75,13 +61,14 @@ impl Log {
     async fn anchored(&self, name: char) -> u64 {
         let gate = self.house(name).anchoring(self.asking()).open().await;
         run(&gate).await;
+        let size = self.size();
         gate.anchor().await.unwrap();
         until("all is anchored", || {
             gate.anchoring()
                 .is_some_and(|status| status.unanchored == 0)
         })
         .await;
-        newest_anchor(&gate).await
+        newest_anchor(&gate, size).await
     }
 
     /// Somebody runs something under this key, and asks nobody.
@@ -134,9 +121,9 @@ async fn run(gate: &Gate) {
     gate.enter(bot(), call).await.unwrap();
 }
 
-/// How many records the newest head covers that stands in the log with the witness's word.
-async fn newest_anchor(gate: &Gate) -> u64 {
-    // The witness answers in the background.
+/// How many records the newest head covers that stands in the log with the witness's word, once it covers so many:
+/// the word is put on record after it was given.
+async fn newest_anchor(gate: &Gate, at_least: u64) -> u64 {
     for _ in 0..200 {
         let records = records(gate).await;
         let sizes = records.iter().filter_map(|record| match &record.entry {
@@ -145,7 +132,7 @@ async fn newest_anchor(gate: &Gate) -> u64 {
             }
             _ => None,
         });
-        if let Some(newest) = sizes.max() {
+        if let Some(newest) = sizes.max().filter(|newest| *newest >= at_least) {
             return newest;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -11,7 +11,7 @@ use approvals_store::sqlite::SqliteStore;
 use crate::action::call;
 use crate::line::{percentile, since};
 use crate::machine;
-use crate::ours::{ASK, Approver, agent, ask, gate, integrity, line, new_key, runtime, size};
+use crate::ours::{ASK, Approver, agent, ask, gate, integrity, line, new_key, size};
 
 /// How often each operation is timed.
 const TIMES: u64 = 200;
@@ -26,7 +26,7 @@ pub(crate) fn measure(words: &[&str]) -> bool {
         ["--full"] => 10,
         _ => return false,
     };
-    let runtime = runtime();
+    let runtime = machine::runtime();
     let mut curves = Vec::new();
     for rules in [10, 100, 1_000, 10_000] {
         runtime.block_on(against_rules(rules, &mut curves));

@@ -20,6 +20,13 @@ pub(crate) fn monotonic() -> u64 {
         + u64::try_from(now.tv_nsec).unwrap_or_default()
 }
 
+/// Two threads, as the machines of our figures have cores.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all();
+    builder.build().expect("a runtime")
+}
+
 /// Microseconds of processor time that this process has used.
 pub(crate) fn processor_us() -> f64 {
     let used = clock_gettime(ClockId::ProcessCPUTime);

@@ -270,6 +270,21 @@ pub fn ledger_key() -> LedgerKey {
     LedgerKey::from_seed(&SEED).expect("a key")
 }
 
+/// A ledger key that a letter names.
+pub fn key(name: char) -> LedgerKey {
+    LedgerKey::from_seed(&[name as u8; 32]).expect("a key")
+}
+
+/// What verifies signatures of that key.
+pub fn vkey(name: char) -> VerifierKey {
+    key(name).vkey(&origin())
+}
+
+/// A signer that holds that key.
+pub fn signer(name: char) -> LocalSigner {
+    LocalSigner::new(key(name), &origin())
+}
+
 /// The name of the log of a house.
 pub fn origin() -> Origin {
     "test.invalid/house".parse().expect("a name")

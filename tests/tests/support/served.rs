@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use approvals_core::ports::Filter;
-use approvals_core::{ApprovalError, Gate, RequestId, Vote};
+use approvals_core::{Agent, ApprovalError, Gate, RequestId, Vote};
 use approvals_http::{Caller, Config, Server, TokenHash};
 use approvals_remote::{RemoteGate, Token};
 use axum::Router;
@@ -20,12 +20,23 @@ use tower::ServiceExt as _;
 
 use super::house::House;
 use super::people::{Crew, vote};
+use super::{Effects, drop_table};
 
 /// The token of the agent `bot`, for Alice and owned by Olga.
 pub const BOT: &str = "apr_bot_0123456789abcdef";
 
 /// The token of the agent `other-bot`, for the same people.
 pub const OTHER: &str = "apr_other_0123456789abcdef";
+
+/// A guarded call through this gate, which drops a table.
+pub fn call(
+    gate: &RemoteGate,
+    agent: Agent,
+    effects: &Effects,
+) -> impl Future<Output = Result<usize, ApprovalError>> + use<> {
+    let (gate, effects) = (gate.clone(), effects.clone());
+    async move { gate.enter(agent, drop_table(effects, "users".into())).await }
+}
 
 /// One call as it arrived.
 #[derive(Debug, Clone)]

@@ -31,9 +31,3 @@ pub(crate) fn measure(workload: &str, words: &[&str]) -> bool {
 fn line(workload: &str, variant: &str) -> Line {
     Line::new(PEER, workload, variant)
 }
-
-fn runtime() -> tokio::runtime::Runtime {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all();
-    builder.build().expect("a runtime")
-}

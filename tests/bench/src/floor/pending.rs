@@ -17,7 +17,7 @@ pub(super) fn measure(n: u64) {
 type Waiting = (oneshot::Sender<bool>, tokio::task::JoinHandle<bool>);
 
 fn tasks(n: u64) {
-    let runtime = super::runtime();
+    let runtime = machine::runtime();
     let (before, start) = (machine::resident(), Instant::now());
     let waiting: Vec<Waiting> = (0..n).map(|i| wait(&runtime, i)).collect();
     let (asked, after) = (start.elapsed(), machine::resident());
@@ -33,7 +33,7 @@ fn tasks(n: u64) {
 }
 
 fn tasks_and_rows(n: u64) {
-    let (runtime, folder) = (super::runtime(), machine::folder());
+    let (runtime, folder) = (machine::runtime(), machine::folder());
     let store = open(folder.path());
     let (before, start) = (machine::resident(), Instant::now());
     let mut waiting = Vec::new();

@@ -46,7 +46,7 @@ async fn listening() -> (Client, mpsc::UnboundedReceiver<String>) {
 }
 
 pub(super) fn measure(n: u64) {
-    super::runtime().block_on(async {
+    machine::runtime().block_on(async {
         let (client, mut hear) = listening().await;
         client.batch_execute(TABLE).await.expect("a table");
         client
@@ -94,7 +94,7 @@ pub(super) fn measure(n: u64) {
 
 /// The other process of the floor: it decides the one whose number it reads.
 pub(super) fn approve(_words: &[&str]) {
-    super::runtime().block_on(async {
+    machine::runtime().block_on(async {
         let (client, connection) = connect().await;
         tokio::spawn(connection);
         let decide = client.prepare(DECIDE).await.expect("prepared");

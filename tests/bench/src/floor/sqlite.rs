@@ -56,7 +56,7 @@ pub(super) fn measure(n: u64) {
 
 /// One commit for each step of an approval; the waiter is woken in the same process.
 fn one_by_one(variant: &str, n: u64, end: bool) {
-    let (runtime, folder) = (super::runtime(), machine::folder());
+    let (runtime, folder) = (machine::runtime(), machine::folder());
     let (sync_us, before) = (machine::sync_us(folder.path()), machine::syncs(SYNCS));
     let store = Arc::new(Mutex::new(open(folder.path())));
     let start = Instant::now();

@@ -1,19 +1,19 @@
 //! W2: asked, decided, used, ended, on SQLite; the signed log is in the same commits.
 
+use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use approvals_core::{Card, Gate};
 use approvals_store::sqlite::SqliteStore;
 
-use super::{ASK, Approver, agent, ask, gate, line, new_key, runtime};
+use super::{ASK, Approver, agent, ask, gate, line, new_key};
 use crate::action::timed;
 use crate::line::rate;
 use crate::machine::{self, SYNCS, monotonic};
 
 pub(super) fn measure(n: u64) {
-    let runtime = runtime();
+    let runtime = machine::runtime();
     runtime.block_on(sequential(n));
     runtime.block_on(together(n.max(64 * 8)));
 }
@@ -24,7 +24,7 @@ async fn open(folder: &Path) -> Gate {
 }
 
 /// Asks for number `i`, and leaves a call that waits for it.
-pub(super) async fn waiting(gate: &Gate, i: u64) -> (Card, tokio::task::JoinHandle<u64>) {
+async fn waiting(gate: &Gate, i: u64) -> (Card, tokio::task::JoinHandle<u64>) {
     let request = ask(gate, i).await;
     let waiter = {
         let gate = gate.clone();
@@ -75,17 +75,29 @@ async fn together(n: u64) {
     let folder = machine::folder();
     let before = machine::syncs(SYNCS);
     let gate = open(folder.path()).await;
-    let approver = Arc::new(Approver::believed());
+    let took = at_once(&gate, 0..n).await;
+    let n = n as f64;
+    line("W2", "sqlite_conc64")
+        .stored()
+        .with("n", n)
+        .syncs(SYNCS, before, n)
+        .with("per_s", rate(n, took))
+        .memory()
+        .print();
+}
+
+/// How long it takes until these were asked, decided and used by 64 callers; then all of it is written.
+pub(super) async fn at_once(gate: &Gate, numbers: Range<u64>) -> Duration {
     let start = Instant::now();
     let callers: Vec<_> = (0..64)
         .map(|caller| {
-            let (gate, approver) = (gate.clone(), Arc::clone(&approver));
+            let (gate, numbers) = (gate.clone(), numbers.clone());
+            let approver = Approver::believed();
             tokio::spawn(async move {
-                for i in (caller..n).step_by(64) {
+                for i in numbers.skip(caller).step_by(64) {
                     let (card, waiter) = waiting(&gate, i).await;
-                    gate.review(approver.approve(&gate, &card))
-                        .await
-                        .expect("counted");
+                    let review = approver.approve(&gate, &card);
+                    gate.review(review).await.expect("counted");
                     waiter.await.expect("no panic");
                 }
             })
@@ -96,14 +108,7 @@ async fn together(n: u64) {
     }
     let took = start.elapsed();
     gate.flush().await.expect("written");
-    let n = n as f64;
-    line("W2", "sqlite_conc64")
-        .stored()
-        .with("n", n)
-        .syncs(SYNCS, before, n)
-        .with("per_s", rate(n, took))
-        .memory()
-        .print();
+    took
 }
 
 /// The bytes of the database, when its log of writes is folded in.

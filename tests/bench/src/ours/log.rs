@@ -11,7 +11,7 @@ use approvals_core::ledger::{
 };
 use approvals_store::sqlite::SqliteStore;
 
-use super::{gate, line, new_key, runtime};
+use super::{gate, line, new_key};
 use crate::action::call;
 use crate::line::{rate, since};
 use crate::machine::{self, SYNCS};
@@ -20,7 +20,7 @@ use crate::machine::{self, SYNCS};
 const ALLOW: &str = "version = 1\ndefault = { require = [{ group = \"ops\" }] }\n[[rule]]\nid = \"refunds\"\nscope = \"pay.refund\"\neffect = \"auto\"\n";
 
 pub(super) fn measure(m: u64) {
-    let runtime = runtime();
+    let runtime = machine::runtime();
     runtime.block_on(append("append_1_caller", m.min(2_000), 1));
     runtime.block_on(append("append_64_callers", m, 64));
     prove(m);

@@ -41,12 +41,6 @@ pub(crate) fn line(workload: &str, variant: &str) -> Line {
     Line::new(PEER, workload, variant)
 }
 
-pub(crate) fn runtime() -> tokio::runtime::Runtime {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all();
-    builder.build().expect("a runtime")
-}
-
 /// One person of ops has to approve; requests stay open for a day.
 pub(crate) const ASK: &str = "version = 1\nmemory = { deny = \"0s\", freeze_after = 1000 }\ndefault = { require = [{ group = \"ops\" }], ttl = \"23h\" }\n";
 

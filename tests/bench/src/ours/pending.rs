@@ -6,7 +6,7 @@ use std::time::Instant;
 use approvals_core::{Gate, RequestId};
 use approvals_store::sqlite::SqliteStore;
 
-use super::{ASK, Approver, agent, ask, gate, line, new_key, runtime};
+use super::{ASK, Approver, agent, ask, gate, line, new_key};
 use crate::action::timed;
 use crate::machine;
 
@@ -14,7 +14,7 @@ use crate::machine;
 const AT_ONCE: u64 = 64;
 
 pub(super) fn measure(n: u64) {
-    let (runtime, folder) = (runtime(), machine::folder());
+    let (runtime, folder) = (machine::runtime(), machine::folder());
     runtime.block_on(async {
         let store = SqliteStore::open(folder.path().join("ours.db")).expect("a store");
         let gate = gate(ASK, store, new_key()).await;

@@ -6,7 +6,7 @@ use approvals_core::ledger::LedgerKey;
 use approvals_core::{Gate, RequestId};
 use approvals_store::StoreUrl;
 
-use super::{ASK, Approver, agent, ask, gate, line, runtime};
+use super::{ASK, Approver, agent, ask, gate, line};
 use crate::action::timed;
 use crate::floor::{Other, answer};
 use crate::line::rate;
@@ -26,7 +26,7 @@ pub(super) fn measure(n: u64) {
     let path = folder.path().join("ledger.key");
     LedgerKey::create_file(&path).expect("a key");
     let key = || LedgerKey::read_file(&path).expect("a key");
-    runtime().block_on(async {
+    machine::runtime().block_on(async {
         let gate = open(key()).await;
         let variables = [(KEY, path.as_os_str())];
         let before = machine::syncs(SERVER_SYNCS);
@@ -84,28 +84,10 @@ async fn burst(gate: &Gate, approver: &mut Other, requests: Vec<(u64, RequestId)
 
 /// 64 callers at once, each asked, decided and used, in this process.
 async fn together(gate: &Gate) {
-    let (callers, each) = (64, 4);
     let before = machine::syncs(SERVER_SYNCS);
-    let start = Instant::now();
-    let tasks: Vec<_> = (0..callers)
-        .map(|caller| {
-            let (gate, approver) = (gate.clone(), Approver::believed());
-            tokio::spawn(async move {
-                for turn in 0..each {
-                    let i = 1_000_000 + caller * each + turn;
-                    let (card, waiter) = super::durable::waiting(&gate, i).await;
-                    let review = approver.approve(&gate, &card);
-                    gate.review(review).await.expect("counted");
-                    waiter.await.expect("no panic");
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.expect("no panic");
-    }
-    gate.flush().await.expect("written");
-    let (took, n) = (start.elapsed(), (callers * each) as f64);
+    let numbers = 1_000_000..1_000_256;
+    let n = (numbers.end - numbers.start) as f64;
+    let took = super::durable::at_once(gate, numbers).await;
     line("W3", "postgres_conc64")
         .stored()
         .with("n", n)
@@ -116,7 +98,7 @@ async fn together(gate: &Gate) {
 
 /// The approver's process: it decides the request whose name it reads, or all of a burst.
 pub(super) fn approve(_words: &[&str]) {
-    runtime().block_on(async {
+    machine::runtime().block_on(async {
         let path = std::env::var_os(KEY).expect("a file");
         let gate = open(LedgerKey::read_file(&path).expect("a key")).await;
         let approver = Approver::believed();
